@@ -1,0 +1,40 @@
+/**
+ * One answer to a gate's query. `at` is the source's own time of evaluation (ms since the epoch); `sampledAt` is when
+ * the newest raw sample behind the answer was taken, on the source's clock. No data and an error are answers too.
+ */
+export type Measurement = Value | NoData | Failed;
+
+interface Asked {
+  readonly at: number;
+  readonly query: string;
+}
+
+/** A finite number; `samples` counts what it was drawn from where the gate asks for it; `servedAt` is when the response had arrived here. */
+export interface Value extends Asked {
+  readonly kind: 'value';
+  readonly value: number;
+  readonly samples?: number;
+  /** Age of the newest raw sample, ms, on the source's clock; absent where the source cannot tell. */
+  readonly age?: number;
+}
+
+/** The source answered, and there was nothing to judge. */
+export interface NoData extends Asked {
+  readonly kind: 'no-data';
+  readonly reason: 'empty' | 'nan' | 'infinite' | 'stale' | 'no-traffic';
+  readonly detail: string;
+}
+
+/** We could not look. */
+export interface Failed extends Asked {
+  readonly kind: 'error';
+  readonly reason: 'refused' | 'timeout' | 'status' | 'malformed' | 'several-series' | 'wrong-type' | 'warnings' | 'too-large' | 'other';
+  readonly detail: string;
+}
+
+/** Answers over a range, oldest first, one per grid point that was asked for; points with nothing are `no-data`. */
+export interface Series {
+  readonly points: readonly Measurement[];
+  /** False where the source keeps no history: the gap is ours. */
+  readonly remembers: boolean;
+}

@@ -1,0 +1,158 @@
+import type { Exposure, FlagValue } from './exposure.ts';
+
+/** Milliseconds. */
+export type Millis = number;
+
+/** `max` and `min` are inclusive, `below` and `above` exclusive. */
+export interface Bound {
+  readonly op: 'max' | 'min' | 'below' | 'above';
+  readonly limit: number;
+}
+
+/** What to do when a gate has had no evidence for `after` of asking. */
+export interface Policy {
+  readonly after: Millis;
+  readonly then: 'hold' | 'rollback' | 'page';
+}
+
+interface GateBase {
+  readonly id: string;
+  readonly title?: string;
+  /** How often the question is asked. */
+  readonly every: Millis;
+  /** How long a breach must last before it counts; 0 is at once. */
+  readonly for: Millis;
+  readonly noData: Policy;
+  readonly error: Policy;
+}
+
+/** One number against one bound. `samples` is a query that counts what the number was drawn from. */
+export interface ThresholdGate extends GateBase {
+  readonly kind: 'threshold';
+  readonly source: string;
+  readonly query: string;
+  readonly bound: Bound;
+  readonly unit?: string;
+  readonly samples?: string;
+  readonly minSamples: number;
+  /** A query that is 1 while the metric is alive; replaces the freshness query gonogo derives. */
+  readonly alive?: string;
+}
+
+/** bad / total against one bound; fewer than `minSamples` in total is no evidence. */
+export interface RatioGate extends GateBase {
+  readonly kind: 'ratio';
+  readonly source: string;
+  readonly bad: string;
+  readonly total: string;
+  readonly bound: Bound;
+  readonly minSamples: number;
+  readonly alive?: string;
+}
+
+/** A request made from outside: a wrong status, body or latency is a breach. */
+export interface ProbeGate extends GateBase {
+  readonly kind: 'probe';
+  readonly source: string;
+  /** Path under the source's base URL. */
+  readonly path: string;
+  /** Accepted status codes. */
+  readonly status: readonly number[];
+  readonly maxLatency?: Millis;
+  /** Text that the body must contain. */
+  readonly contains?: string;
+}
+
+/** An alert whose labels match; heard by webhook, and where `source` is given also asked for (Prometheus' ALERTS). */
+export interface AlertGate extends GateBase {
+  readonly kind: 'alert';
+  readonly labels: Readonly<Record<string, string>>;
+  readonly source?: string;
+}
+
+/** A question asked of the world again and again while a stage is live. The statistical kinds join this union. */
+export type Gate = ThresholdGate | RatioGate | ProbeGate | AlertGate;
+
+/** A thing that must be true before a stage: ticked by a person with evidence, or checked by the machine. */
+export interface ChecklistItem {
+  readonly id: string;
+  readonly text: string;
+  readonly role?: string;
+  readonly evidence: 'none' | 'text' | 'link';
+  readonly check?: { readonly source: string; readonly query: string; readonly bound: Bound; readonly unit?: string };
+}
+
+/** One flag's whole new exposure; lowering it needs `narrows`. */
+export interface FlagChange {
+  /** The flag's key in the registry. */
+  readonly flag: string;
+  readonly to: Exposure;
+  readonly narrows: boolean;
+}
+
+/** So many people of a role must sign. */
+export interface SignOffRule {
+  readonly role: string;
+  readonly count: number;
+}
+
+export interface Stage {
+  readonly id: string;
+  readonly title?: string;
+  readonly checklist: readonly ChecklistItem[];
+  readonly signOff: readonly SignOffRule[];
+  readonly set: readonly FlagChange[];
+  readonly bake: Millis;
+  /** Ids of the gates that arm when this stage shifts. */
+  readonly gates: readonly string[];
+  readonly onRollback?: { readonly scope: 'stage'; readonly set: readonly FlagChange[] };
+}
+
+/** A plan as parsed: every duration in milliseconds, every exposure whole. */
+export interface Plan {
+  readonly name: string;
+  readonly title?: string;
+  readonly lang?: string;
+  readonly environments: readonly string[];
+  readonly maxDuration: Millis;
+  readonly rollback: { readonly within: Millis };
+  readonly checklist: readonly ChecklistItem[];
+  readonly gates: readonly Gate[];
+  readonly stages: readonly Stage[];
+  readonly watch: Millis;
+  readonly after?: { readonly cleanUpIn?: Millis };
+}
+
+/** How a flag is read where its users read it; the key of `ask` names the kind of evaluator. */
+export interface ProofRef {
+  /** Name of an evaluator in the config, or the kind itself where it needs no config (`store`, `ofrep`, `http`). */
+  readonly evaluator: string;
+  /** Evaluator-specific settings, e.g. `{url, select}` of `http`. */
+  readonly with: Readonly<Record<string, unknown>>;
+}
+
+/** A registry entry with its environment chosen: all that a launch needs to know of a flag. */
+export interface FlagRef {
+  /** Key in the registry; plans and people use this one. */
+  readonly flag: string;
+  /** The provider's instance name in the config. */
+  readonly provider: string;
+  /** The flag's name at the provider. */
+  readonly key: string;
+  /** `boolean`, or the allowed strings. */
+  readonly type: 'boolean' | { readonly oneOf: readonly string[] };
+  /** What those get who are not exposed. */
+  readonly offValue: FlagValue;
+  readonly proof: readonly ProofRef[];
+  /** A SQL or list reference from which real subjects are drawn; without it subjects are made up. */
+  readonly population?: Readonly<Record<string, unknown>>;
+}
+
+/** A plan bound to an environment and to the registry entries it uses: what is hashed, signed and run. */
+export interface Order {
+  readonly plan: Plan;
+  readonly flags: readonly FlagRef[];
+  readonly environment: string;
+  /** Hex SHA-256 of the RFC 8785 JSON of {plan, flags, environment}. */
+  readonly hash: string;
+}
