@@ -1,21 +1,25 @@
 /**
- * One answer to a gate's query. `at` is the source's own time of evaluation (ms since the epoch); `sampledAt` is when
- * the newest raw sample behind the answer was taken, on the source's clock. No data and an error are answers too.
+ * One answer to a gate's query. `at` is the source's own time of evaluation (ms since the epoch); where the source gave
+ * no time of its own (an error, a document without a clock) it is our time moved onto the source's clock as last seen.
+ * No data and an error are answers too.
  */
 export type Measurement = Value | NoData | Failed;
 
 interface Asked {
   readonly at: number;
+  /** What was asked, as it was sent. */
   readonly query: string;
 }
 
-/** A finite number; `samples` counts what it was drawn from where the gate asks for it; `servedAt` is when the response had arrived here. */
+/** A finite number; `samples` counts what it was drawn from where the gate asks for it. */
 export interface Value extends Asked {
   readonly kind: 'value';
   readonly value: number;
   readonly samples?: number;
   /** Age of the newest raw sample, ms, on the source's clock; absent where the source cannot tell. */
   readonly age?: number;
+  /** What was seen, where a number says too little: a probe's status and latency. */
+  readonly detail?: string;
 }
 
 /** The source answered, and there was nothing to judge. */
@@ -32,7 +36,10 @@ export interface Failed extends Asked {
   readonly detail: string;
 }
 
-/** Answers over a range, oldest first, one per grid point that was asked for; points with nothing are `no-data`. */
+/**
+ * Answers over a range, oldest first, one per grid point that was asked for; points with nothing are `no-data`. A point
+ * of kind `error` was not looked at: whoever looks back asks for it again and does not move past it.
+ */
 export interface Series {
   readonly points: readonly Measurement[];
   /** False where the source keeps no history: the gap is ours. */

@@ -120,7 +120,8 @@ export interface Plan {
   readonly gates: readonly Gate[];
   readonly stages: readonly Stage[];
   readonly watch: Millis;
-  readonly after?: { readonly cleanUpIn?: Millis };
+  /** What is left to do once launched; `cleanUp` are things for people, in their words. */
+  readonly after?: { readonly cleanUpIn?: Millis; readonly cleanUp?: readonly string[] };
 }
 
 /** How a flag is read where its users read it; the key of `ask` names the kind of evaluator. */

@@ -9,3 +9,15 @@ export type Verdict =
 
 /** What a policy asks for once its time is up. */
 export type PolicyAction = 'hold' | 'rollback' | 'page';
+
+const SEVERITY = { go: 0, undecided: 1, 'too-few': 2, 'no-data': 3, error: 4, pending: 5, 'no-go': 6 } as const;
+
+/** How bad a verdict is, 0 (go) to 6 (no-go): bad news, then news on its way, then no news. */
+export function severity(verdict: Verdict): number {
+  return SEVERITY[verdict.kind === 'inconclusive' ? verdict.reason : verdict.kind];
+}
+
+/** The worse of two verdicts; of two equally bad ones the first. */
+export function worseOf(a: Verdict, b: Verdict): Verdict {
+  return severity(b) > severity(a) ? b : a;
+}

@@ -1,0 +1,213 @@
+import { describeMillis, describeTime } from './bound.ts';
+import type { GateRecord } from './event.ts';
+import type { Measurement } from './measurement.ts';
+import type { Gate, Millis, Policy } from './plan.ts';
+import { lasting, nameOf, readValue, worstOf } from './reading.ts';
+import type { PolicyAction, Verdict } from './verdict.ts';
+
+/** A breach on its way: bad since `since`, and no good measurement after it. `asked` counts every answer since, missing ones too. */
+interface Pending {
+  readonly since: number;
+  readonly bad: number;
+  readonly asked: number;
+}
+
+/** A stretch without evidence. Its times (ms) count only while we asked, by what we got; `acted` names the policies that have had their say. */
+interface Blind {
+  readonly since: number;
+  readonly noData: Millis;
+  readonly error: Millis;
+  readonly reason: string;
+  readonly acted: readonly ('noData' | 'error')[];
+}
+
+/** All that a gate remembers between two measurements: small, plain JSON. */
+export interface GateState {
+  /** Judged up to here (the source's clock, ms). An error does not move it, so that what an outage of the source hid is looked back on. */
+  readonly cursor: number;
+  /** Time of the newest answer that was judged; an older one, or the same again, is late. */
+  readonly newest?: number;
+  /** When we last asked and got any answer, or a gap ended. */
+  readonly askedAt?: number;
+  readonly last?: Verdict;
+  readonly pending?: Pending;
+  /** The breach. Once here it stays. */
+  readonly latched?: Extract<Verdict, { kind: 'no-go' }>;
+  readonly blind?: Blind;
+  readonly record: { readonly samples: number; readonly breaches: number; readonly worst?: number; readonly blind: Millis };
+}
+
+/** What a gate asks for: a breach always a rollback, a policy what the plan says. `since` (ms) is the first bad sample, or the first answer without evidence. */
+export interface GateAct {
+  readonly kind: PolicyAction;
+  readonly cause: 'breach' | 'policy';
+  readonly why: string;
+  readonly since: number;
+}
+
+export interface Judged {
+  readonly state: GateState;
+  readonly verdict: Verdict;
+  readonly act?: GateAct;
+}
+
+/** The longest that one question to a source takes (ms): more time than that between two answers was not spent asking. */
+const ASK_TAKES: Millis = 10_000;
+
+/** A gate that was armed at `at` and has seen nothing. */
+export function freshGate(at: number): GateState {
+  return { cursor: at, record: { samples: 0, breaches: 0, blind: 0 } };
+}
+
+/** The state with what evidence ends taken away: the blind stretch, and after good news the pending breach. */
+function seen(state: GateState, pending: Pending | undefined): GateState {
+  const { blind: _blind, pending: _pending, ...rest } = state;
+  return pending === undefined ? rest : { ...rest, pending };
+}
+
+function span(pending: Pending, at: number): string {
+  return pending.since === at ? `at ${describeTime(at)}` : `${pending.bad} of ${pending.asked} samples ${describeTime(pending.since)}-${describeTime(at)}`;
+}
+
+/** A breach asks for its rollback every time it is looked at: one effect, and none is lost when a hand dies in between. */
+function breached(state: GateState, verdict: Extract<Verdict, { kind: 'no-go' }>): Judged {
+  return { state, verdict, act: { kind: 'rollback', cause: 'breach', why: verdict.why, since: verdict.since } };
+}
+
+function settle(state: GateState, verdict: Verdict): Judged {
+  if (state.latched !== undefined) return breached({ ...state, last: state.latched }, state.latched);
+  return { state: { ...state, last: verdict }, verdict };
+}
+
+interface Missing {
+  readonly by: 'noData' | 'error';
+  readonly reason: 'too-few' | 'no-data' | 'error';
+  readonly value?: number;
+  readonly why: string;
+}
+
+/** An answer without evidence: never a pass; it neither ends a pending breach nor confirms it; after `after` of asking, the policy. */
+function judgeMissing(gate: Gate, state: GateState, at: number, missing: Missing): Judged {
+  const sinceAsked = state.askedAt === undefined ? 0 : Math.max(0, at - state.askedAt);
+  const before = state.blind ?? { since: at, noData: 0, error: 0, reason: missing.why, acted: [] };
+  const counted = state.blind === undefined ? 0 : Math.min(sinceAsked, 2 * gate.every + ASK_TAKES);
+  const blind: Blind = { ...before, [missing.by]: before[missing.by] + counted, reason: missing.why };
+  const next: GateState = {
+    ...state,
+    askedAt: at,
+    blind,
+    record: { ...state.record, blind: state.record.blind + counted },
+    ...(state.pending === undefined ? {} : { pending: { ...state.pending, asked: state.pending.asked + 1 } }),
+  };
+  const verdict: Verdict = { kind: 'inconclusive', reason: missing.reason, at, why: missing.why, ...(missing.value === undefined ? {} : { value: missing.value }) };
+  const judged = settle(next, verdict);
+  if (next.latched !== undefined) return judged;
+  const policy: Policy = gate[missing.by];
+  const spent = blind.noData + blind.error;
+  // Two kinds of nothing taking turns are nothing all the same.
+  const due = blind[missing.by] >= policy.after || spent >= Math.max(gate.noData.after, gate.error.after);
+  if (!due || blind.acted.includes(missing.by)) return judged;
+  const why = `${missing.why}; no evidence for ${describeMillis(spent)} of asking`;
+  return { ...judged, state: { ...judged.state, blind: { ...blind, acted: [...blind.acted, missing.by] } }, act: { kind: policy.then, cause: 'policy', why, since: blind.since } };
+}
+
+function judgeGood(gate: Gate, state: GateState, at: number, value: number, why: string): Judged {
+  const record = { ...state.record, samples: state.record.samples + 1, worst: worstOf(gate, state.record.worst ?? value, value) };
+  return settle({ ...seen(state, undefined), askedAt: at, record }, { kind: 'go', value, at, why });
+}
+
+function judgeBad(gate: Gate, state: GateState, at: number, value: number, why: string): Judged {
+  const record = { ...state.record, samples: state.record.samples + 1, breaches: state.record.breaches + 1, worst: worstOf(gate, state.record.worst ?? value, value) };
+  const before = state.pending ?? { since: at, bad: 0, asked: 0 };
+  const pending: Pending = { since: before.since, bad: before.bad + 1, asked: before.asked + 1 };
+  if (state.latched === undefined && at - pending.since < gate.for) {
+    const text = `${why} since ${describeTime(pending.since)}${lasting(gate)}`;
+    return settle({ ...seen(state, pending), askedAt: at, record }, { kind: 'inconclusive', reason: 'pending', value, at, why: text });
+  }
+  const verdict = state.latched ?? ({ kind: 'no-go', value, at, since: pending.since, why: `${why}, ${span(pending, at)}` } as const);
+  return breached({ ...seen(state, undefined), askedAt: at, latched: verdict, last: verdict, record }, verdict);
+}
+
+/** A late answer, or the same again: good and missing ones change nothing; a bad one still breaches where it can be told that it lasted. */
+function judgeLate(gate: Gate, state: GateState, m: Measurement, last: Verdict): Judged {
+  if (state.latched !== undefined) return breached(state, state.latched);
+  if (m.kind === 'value' && Number.isFinite(m.value)) {
+    const { kind, why } = readValue(gate, m);
+    // Nothing good was judged after `pending.since`, so a bad sample between it and now belongs to that breach.
+    const since = gate.for === 0 ? m.at : (state.pending?.since ?? Infinity);
+    if (kind === 'bad' && m.at - since >= gate.for) return judgeBad(gate, { ...state, pending: { since, bad: state.pending?.bad ?? 0, asked: state.pending?.asked ?? 0 } }, m.at, m.value, why);
+  }
+  return { state, verdict: last };
+}
+
+/**
+ * What a gate says of one more measurement, and what it asks for.
+ *
+ * A bad sample breaches once badness has lasted `for`: the first bad sample and one at least `for` later, with nothing
+ * good between; missing answers between them neither confirm nor excuse. A breach is never unseen. No data, errors and
+ * too few samples never pass; after the policy's `after` (counting only time in which we asked) its `then` is asked for,
+ * once for each stretch. Late and repeated measurements are harmless.
+ */
+export function judge(gate: Gate, state: GateState, m: Measurement): Judged {
+  const newest = m.kind === 'error' ? state.askedAt : state.newest;
+  if (newest !== undefined && m.at <= newest && state.last !== undefined) return judgeLate(gate, state, m, state.last);
+  const name = nameOf(gate);
+  if (m.kind === 'error') return judgeMissing(gate, state, m.at, { by: 'error', reason: 'error', why: `${name}: could not look (${m.reason}): ${m.detail}` });
+  const moved: GateState = { ...state, cursor: Math.max(state.cursor, m.at), newest: m.at };
+  if (m.kind === 'no-data') return judgeMissing(gate, moved, m.at, { by: 'noData', reason: 'no-data', why: `${name}: no data (${m.reason}): ${m.detail}` });
+  if (!Number.isFinite(m.value)) return judgeMissing(gate, moved, m.at, { by: 'noData', reason: 'no-data', why: `${name}: no data: the value is ${m.value}` });
+  const reading = readValue(gate, m);
+  switch (reading.kind) {
+    case 'good':
+      return judgeGood(gate, moved, m.at, m.value, reading.why);
+    case 'bad':
+      return judgeBad(gate, moved, m.at, m.value, reading.why);
+    case 'too-few':
+      return judgeMissing(gate, moved, m.at, { by: 'noData', reason: 'too-few', value: m.value, why: reading.why });
+  }
+}
+
+/** Nobody asked from `from` to `to`, and the source cannot tell: it earns nothing and is no lack of data. A pending breach stays: only good news ends it. */
+export function gap(state: GateState, from: number, to: number): GateState {
+  if (to <= from) return state;
+  return { ...state, cursor: Math.max(state.cursor, to), askedAt: Math.max(state.askedAt ?? to, to) };
+}
+
+/**
+ * Looks back: judges the points of a range, oldest first, up to the first that could not be looked at. The returned
+ * cursor says how far it came. Points behind an answer that was judged already can only find a breach.
+ */
+export function judgeSeries(gate: Gate, state: GateState, points: readonly Measurement[]): Judged | undefined {
+  const late = state.newest !== undefined && (points[0]?.at ?? Infinity) <= state.newest && state.latched === undefined;
+  let judged: Judged | undefined;
+  let act: GateAct | undefined;
+  // Rewound, since a late good point after late bad ones must end THEIR pending breach, not the present one.
+  let past: GateState = late ? { ...freshGate(state.cursor), record: state.record } : state;
+  for (const point of points) {
+    if (point.kind === 'error') break;
+    judged = judge(gate, past, point);
+    past = judged.state;
+    act = act?.cause === 'breach' ? act : (judged.act ?? act);
+  }
+  if (judged === undefined) return undefined;
+  if (!late) return { state: judged.state, verdict: judged.verdict, ...(act === undefined ? {} : { act }) };
+  const { latched } = past;
+  if (latched !== undefined) return breached({ ...state, latched, last: latched, record: { ...past.record, samples: state.record.samples } }, latched);
+  return state.last === undefined ? undefined : { state, verdict: state.last };
+}
+
+/** Whether the gate's newest measurement passes and is no older than 2 x `every`, with no breach seen or on its way. */
+export function passing(gate: Gate, state: GateState, now: number): boolean {
+  return state.latched === undefined && state.pending === undefined && state.last?.kind === 'go' && now - state.last.at <= 2 * gate.every;
+}
+
+/** The age (ms) past which a sample behind an answer is no evidence: twice the time between two questions, and at least 10 s. */
+export function staleAfter(gate: Gate): Millis {
+  return Math.max(2 * gate.every, 10_000);
+}
+
+/** What a signer is shown of a gate and an auditor reads. */
+export function evidence(gate: Gate, state: GateState): GateRecord {
+  const { samples, breaches, worst, blind } = state.record;
+  return { gate: gate.id, ...(state.last === undefined ? {} : { last: state.last }), ...(worst === undefined ? {} : { worst }), samples, breaches, blind };
+}

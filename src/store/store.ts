@@ -1,0 +1,80 @@
+import { Kysely, PostgresDialect, sql } from 'kysely';
+import { Migrator } from 'kysely/migration';
+import pg from 'pg';
+import type { Database } from './schema.ts';
+import * as first from './migrations/0001-first.ts';
+import { openListener, type Listener } from './listener.ts';
+
+/** How to open the store. `url` is a Postgres connection string. */
+export interface StoreOptions {
+  readonly url: string;
+  /** Connections for everything but rollbacks. Default 10. */
+  readonly pool?: number;
+  /** Connections that only rollbacks use, kept open. Default 6. */
+  readonly rollbackPool?: number;
+  /** Told of errors on idle connections; they are replaced by themselves. */
+  readonly onError?: (error: Error) => void;
+}
+
+/** gonogo's own database: queries, the rollback's own pool, and what it announces. */
+export interface Store {
+  readonly db: Kysely<Database>;
+  /** One attempt, 1 s deadline, its own connections: nothing else can keep a rollback waiting. */
+  readonly urgent: (text: string, values: readonly unknown[], name: string) => Promise<Record<string, unknown>[]>;
+  readonly listener: Listener;
+  /** Opens the rollback's connections and prepares its statements, so that the first rollback is as fast as the next. */
+  readonly prime: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+const GUARDS = { idle_in_transaction_session_timeout: 1_000, application_name: 'gonogo' } as const;
+
+/** Opens pools and the listener. Nothing is migrated: see `migrate`. Connections are made on first use. */
+export function openStore(options: StoreOptions): Store {
+  const report = options.onError ?? (() => undefined);
+  const main = new pg.Pool({ connectionString: options.url, max: options.pool ?? 10, connectionTimeoutMillis: 5_000, statement_timeout: 15_000, query_timeout: 16_000, ...GUARDS });
+  const rollback = new pg.Pool({
+    connectionString: options.url,
+    max: options.rollbackPool ?? 6,
+    idleTimeoutMillis: 0,
+    connectionTimeoutMillis: 1_000,
+    statement_timeout: 1_000,
+    query_timeout: 1_000,
+    ...GUARDS,
+  });
+  for (const pool of [main, rollback]) pool.on('error', report);
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: main }) });
+  const listener = openListener(options.url, report);
+  return {
+    db,
+    listener,
+    urgent: async (text, values, name) => (await rollback.query<Record<string, unknown>>({ text, values: [...values], name })).rows,
+    prime: async () => {
+      const clients = await Promise.all(Array.from({ length: Math.min(4, options.rollbackPool ?? 6) }, () => rollback.connect()));
+      for (const client of clients) {
+        await client.query(`select request_rollback('', 'launch', '{}', '', null, '{"kind":"none"}')`);
+        client.release();
+      }
+    },
+    close: async () => {
+      await listener.close();
+      await db.destroy();
+      await rollback.end();
+    },
+  };
+}
+
+/** Brings the schema up to date; two processes that start at once take turns. Throws when a migration fails. */
+export async function migrate(store: Store): Promise<void> {
+  const migrator = new Migrator({ db: store.db, provider: { getMigrations: () => Promise.resolve({ '0001-first': first }) } });
+  // Kysely's own lock needs its tables; creating those races too, so the whole is behind one advisory lock.
+  await store.db.connection().execute(async (connection) => {
+    await sql`select pg_advisory_lock(hashtext('gonogo migrations'))`.execute(connection);
+    try {
+      const { error } = await migrator.migrateToLatest();
+      if (error !== undefined) throw error instanceof Error ? error : new Error('the database could not be migrated', { cause: error });
+    } finally {
+      await sql`select pg_advisory_unlock(hashtext('gonogo migrations'))`.execute(connection);
+    }
+  });
+}
