@@ -13,7 +13,7 @@ module.exports = {
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
     only('core-knows-core', '^src/core/', ['src/core/']),
     { name: 'core-has-no-packages', severity: 'error', from: { path: '^src/core/' }, to: { dependencyTypes: ['npm', 'core'] } },
-    only('plan-knows-core', '^src/plan/', ['src/plan/', 'src/core/', 'src/flags/registry'], { dependencyTypesNot: ['type-only'] }),
+    only('plan-knows-core', '^src/plan/', ['src/plan/', 'src/core/', 'src/flags/(registry|naming)'], { dependencyTypesNot: ['type-only'] }),
     only('workflows-know-core', '^workflows/', ['workflows/', 'src/core/'], { dependencyTypesNot: ['type-only'] }),
     {
       name: 'workflows-run-in-the-sandbox',

@@ -8,6 +8,8 @@ export interface LaunchInput {
   readonly startedBy: string;
   readonly note?: string;
   readonly speed: number;
+  /** The watcher's heartbeat timeout, ms; 0 is none, for skipped time. Default 10 s. */
+  readonly heartbeat?: number;
 }
 
 /** What a rollback is started with; everything else is in the database. */

@@ -1,5 +1,6 @@
 // The ways by which a tool can be had. Each fills the empty folder `dir` with bin/<name>, or throws why it cannot.
 import fs from 'node:fs';
+import { totalmem } from 'node:os';
 import path from 'node:path';
 import { need, onPath, run } from './command.mjs';
 
@@ -44,7 +45,9 @@ export function goInstall(name, module, version) {
   return {
     title: 'go install',
     async fill(dir) {
-      const env = { CGO_ENABLED: '0', GOBIN: path.join(dir, 'bin') };
+      // Collecting garbage less often takes a sixth off the build, where there is memory for it.
+      const roomy = totalmem() > 8 * 2 ** 30 ? { GOGC: '400' } : {};
+      const env = { CGO_ENABLED: '0', GOBIN: path.join(dir, 'bin'), ...roomy };
       await run(need('go'), ['install', '-trimpath', '-ldflags=-s -w', `${module}@${version}`], { cwd: dir, env });
       if (!fs.existsSync(path.join(dir, 'bin', name))) throw new Error(`go install made no ${name}`);
     },

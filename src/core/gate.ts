@@ -99,7 +99,13 @@ function judgeMissing(gate: Gate, state: GateState, at: number, missing: Missing
     record: { ...state.record, blind: state.record.blind + counted },
     ...(state.pending === undefined ? {} : { pending: { ...state.pending, asked: state.pending.asked + 1 } }),
   };
-  const verdict: Verdict = { kind: 'inconclusive', reason: missing.reason, at, why: missing.why, ...(missing.value === undefined ? {} : { value: missing.value }) };
+  const verdict: Verdict = {
+    kind: 'inconclusive',
+    reason: missing.reason,
+    at,
+    why: missing.why,
+    ...(missing.value === undefined ? {} : { value: missing.value }),
+  };
   const judged = settle(next, verdict);
   if (next.latched !== undefined) return judged;
   const policy: Policy = gate[missing.by];
@@ -108,7 +114,11 @@ function judgeMissing(gate: Gate, state: GateState, at: number, missing: Missing
   const due = blind[missing.by] >= policy.after || spent >= Math.max(gate.noData.after, gate.error.after);
   if (!due || blind.acted.includes(missing.by)) return judged;
   const why = `${missing.why}; no evidence for ${describeMillis(spent)} of asking`;
-  return { ...judged, state: { ...judged.state, blind: { ...blind, acted: [...blind.acted, missing.by] } }, act: { kind: policy.then, cause: 'policy', why, since: blind.since } };
+  return {
+    ...judged,
+    state: { ...judged.state, blind: { ...blind, acted: [...blind.acted, missing.by] } },
+    act: { kind: policy.then, cause: 'policy', why, since: blind.since },
+  };
 }
 
 function judgeGood(gate: Gate, state: GateState, at: number, value: number, why: string): Judged {
@@ -117,7 +127,12 @@ function judgeGood(gate: Gate, state: GateState, at: number, value: number, why:
 }
 
 function judgeBad(gate: Gate, state: GateState, at: number, value: number, why: string): Judged {
-  const record = { ...state.record, samples: state.record.samples + 1, breaches: state.record.breaches + 1, worst: worstOf(gate, state.record.worst ?? value, value) };
+  const record = {
+    ...state.record,
+    samples: state.record.samples + 1,
+    breaches: state.record.breaches + 1,
+    worst: worstOf(gate, state.record.worst ?? value, value),
+  };
   const before = state.pending ?? { since: at, bad: 0, asked: 0 };
   const pending: Pending = { since: before.since, bad: before.bad + 1, asked: before.asked + 1 };
   if (state.latched === undefined && at - pending.since < gate.for) {
@@ -135,7 +150,8 @@ function judgeLate(gate: Gate, state: GateState, m: Measurement, last: Verdict):
     const { kind, why } = readValue(gate, m);
     // Nothing good was judged after `pending.since`, so a bad sample between it and now belongs to that breach.
     const since = gate.for === 0 ? m.at : (state.pending?.since ?? Infinity);
-    if (kind === 'bad' && m.at - since >= gate.for) return judgeBad(gate, { ...state, pending: { since, bad: state.pending?.bad ?? 0, asked: state.pending?.asked ?? 0 } }, m.at, m.value, why);
+    if (kind === 'bad' && m.at - since >= gate.for)
+      return judgeBad(gate, { ...state, pending: { since, bad: state.pending?.bad ?? 0, asked: state.pending?.asked ?? 0 } }, m.at, m.value, why);
   }
   return { state, verdict: last };
 }

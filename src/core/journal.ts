@@ -54,6 +54,7 @@ export function restoreDecision(facts: RestoreFacts): RestoreDecision {
 
 /** Whether a mark may be set: each is set only where the phase is the one before. */
 export function mayMove(from: Phase, to: Phase): boolean {
+  if (from === 'void') return false;
   if (to === 'void') return from === 'intent';
   if (to === 'restored') return from === 'intent' || from === 'applied';
   return PHASES.indexOf(to as (typeof PHASES)[number]) === PHASES.indexOf(from as (typeof PHASES)[number]) + 1;

@@ -44,7 +44,8 @@ export function measurementsOf(gate: Gate): readonly GateQuery[] {
 export function ratioOf(bad: Measurement, total: Measurement): Measurement {
   const query = `${bad.query} / ${total.query}`;
   const at = Math.max(bad.at, total.at);
-  const part = (name: string, answer: Measurement): Measurement => (answer.kind === 'value' ? answer : { ...answer, at, query, detail: `${name}: ${answer.detail}` });
+  const part = (name: string, answer: Measurement): Measurement =>
+    answer.kind === 'value' ? answer : { ...answer, at, query, detail: `${name}: ${answer.detail}` };
   if (bad.kind === 'error') return part('bad', bad);
   if (total.kind === 'error') return part('total', total);
   if (total.kind === 'no-data') return part('total', total);
@@ -52,7 +53,13 @@ export function ratioOf(bad: Measurement, total: Measurement): Measurement {
   if (total.value === 0) return { kind: 'no-data', reason: 'no-traffic', at, query, detail: 'total is 0' };
   if (bad.kind === 'no-data') return part('bad', bad);
   if (total.value < 0 || bad.value < 0) {
-    return { kind: 'error', reason: 'malformed', at, query, detail: `a count is negative: bad ${bad.value}, total ${total.value}; expected counts of 0 or more` };
+    return {
+      kind: 'error',
+      reason: 'malformed',
+      at,
+      query,
+      detail: `a count is negative: bad ${bad.value}, total ${total.value}; expected counts of 0 or more`,
+    };
   }
   const value = bad.value / total.value;
   if (!Number.isFinite(value)) return { kind: 'no-data', reason: 'infinite', at, query, detail: `bad ${bad.value} / total ${total.value} is no finite number` };
@@ -95,6 +102,7 @@ export function composeSeries(gate: Gate, answers: Readonly<Partial<Record<GateQ
   if (given.some(([, series]) => !series.remembers)) return { points: [], remembers: false };
   const length = Math.min(...given.map(([, series]) => series.points.length));
   if (!Number.isFinite(length)) return { points: [], remembers: false };
-  const at = (index: number): Answers => Object.fromEntries(given.flatMap(([name, { points }]) => (points[index] === undefined ? [] : [[name, points[index]]])));
+  const at = (index: number): Answers =>
+    Object.fromEntries(given.flatMap(([name, { points }]) => (points[index] === undefined ? [] : [[name, points[index]]])));
   return { points: Array.from({ length }, (_, index) => compose(gate, at(index))), remembers: true };
 }

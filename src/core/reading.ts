@@ -28,7 +28,9 @@ function readBound(gate: ThresholdGate | RatioGate, value: Value): Reading {
 
 function readProbe(gate: ProbeGate, value: Value): Reading {
   const detail = value.detail === undefined ? '' : `: ${value.detail}`;
-  return value.value === 1 ? { kind: 'good', why: `${nameOf(gate)} ${gate.path} is healthy${detail}` } : { kind: 'bad', why: `${nameOf(gate)} ${gate.path} failed${detail}` };
+  return value.value === 1
+    ? { kind: 'good', why: `${nameOf(gate)} ${gate.path} is healthy${detail}` }
+    : { kind: 'bad', why: `${nameOf(gate)} ${gate.path} failed${detail}` };
 }
 
 function readAlert(gate: AlertGate, value: Value): Reading {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { Retryable, Terminal } from '../core/failure.ts';
 import { redact } from '../http.ts';
@@ -47,6 +48,9 @@ export interface Database {
 
 /** SQLSTATE classes and codes that pass by themselves: connection, out of resources, operator intervention, locks, serialization, read-only after a failover. */
 const PASSING = /^(08|53|57|58|40|55P03|25006|XX)/;
+
+/** How long (ms) closing waits for connections in use. */
+const CLOSE_WITHIN = 2_000;
 
 /** A driver's or server's error in our words; nothing of the connection string is in it. */
 export function databaseFailure(error: unknown, url: string, what: string): Error {
@@ -112,18 +116,18 @@ export function openDatabase(url: string, options: PoolOptions): Database {
       finished = true;
       client.release(broken);
     };
+    const stop = AbortSignal.any([AbortSignal.timeout(Math.max(1, Math.ceil(options.deadline - (performance.now() - started)))), ...(calling.signal === undefined ? [] : [calling.signal])]);
     try {
       await calling.beforeSend?.();
+      if (stop.aborted) throw new Retryable(`${what}: the time was up before anything was sent`);
     } catch (error) {
       release(false);
       throw error;
     }
-    const stop = AbortSignal.any([AbortSignal.timeout(Math.max(1, options.deadline - (performance.now() - started))), ...(calling.signal === undefined ? [] : [calling.signal])]);
     const stopped = Promise.withResolvers<never>();
     const onStop = (): void => stopped.reject(new Retryable(`${what}: no answer within ${options.deadline} ms, or stopped; it may or may not have happened`));
     stop.addEventListener('abort', onStop, { once: true });
     try {
-      if (stop.aborted) onStop();
       const rows = await Promise.race([send(client, statement), stopped.promise]);
       const next = calling.afterwards?.(rows);
       if (next === undefined) release(false);
@@ -155,6 +159,11 @@ export function openDatabase(url: string, options: PoolOptions): Database {
       });
       await Promise.allSettled(clients.map((client) => send(client, statement).then(() => client.release(), () => client.release(true))));
     },
-    close: () => pool.end(),
+    async close() {
+      // A server that is frozen never says goodbye.
+      const end = pool.end();
+      await Promise.race([end, delay(CLOSE_WITHIN, undefined, { ref: false })]);
+      end.catch(() => undefined);
+    },
   };
 }

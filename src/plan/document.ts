@@ -1,8 +1,8 @@
-import { isMap, isScalar, isSeq, Lexer, LineCounter, parseDocument, Parser, type Document, type Node } from 'yaml';
+import { Composer, isMap, isScalar, isSeq, Lexer, LineCounter, Parser, type CST, type Document, type Node } from 'yaml';
 import { NOWHERE, secretKind, show, spell, type Path, type Places, type Problem, type ProblemCode } from './problem.ts';
 
-/** Most bytes, levels and entries of one list or map that a document may have; the parser's work grows with their squares. */
-const LIMITS = { bytes: 256 * 1024, depth: 40, entries: 1000 };
+/** Most bytes, tokens, levels, and entries of one list or map that a document may have: five times our largest, and under 100 ms of work. */
+const LIMITS = { bytes: 256 * 1024, tokens: 15_000, depth: 40, entries: 1000 };
 
 /** Names that mean something to JavaScript's objects. */
 const RESERVED = new Set(['__proto__', 'constructor', 'prototype', 'toString', 'valueOf', 'hasOwnProperty']);
@@ -29,13 +29,15 @@ export function readDocument(text: string): Read {
     const before = text.slice(0, control.index).split('\n');
     return refusal('not_yaml', 'the document holds a control character', 'save it as plain UTF-8 text', { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 });
   }
-  const bomb = overgrown(text);
-  if (bomb !== undefined) return refusal('too_large', bomb, 'write it plainly');
-  const document = parseDocument(text, { version: '1.2', merge: false, uniqueKeys: true, strict: true, prettyErrors: false, lineCounter: lines });
+  const tokens = tokensOf(text, lines);
+  if (typeof tokens === 'string') return refusal('too_large', tokens, 'write it plainly');
+  const [document, second] = new Composer({ version: '1.2', merge: false, uniqueKeys: true, strict: true, prettyErrors: false }).compose(tokens, true, text.length);
+  if (document === undefined) return refusal('not_yaml', 'the document is empty');
   const at = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   };
+  if (second !== undefined) return refusal('not_yaml', 'a second document begins here', 'one file holds one document', at(second.range[0]));
   const broken = [...document.errors, ...document.warnings];
   if (broken.length > 0) return { ok: false, problems: broken.slice(0, 20).map((error) => ({ code: 'not_yaml', path: '', ...at(error.pos[0]), ...inWords(error.code, error.message) })) };
   const read = toData(document, at);
@@ -55,35 +57,39 @@ function looseSecrets(text: string, found: readonly Problem[]): Problem[] {
 
 /** The same for an object from JSON: it goes by way of text, so that one set of rules holds. Never throws. */
 export function readObject(object: unknown): Read {
-  let text: string | undefined;
+  let text: unknown;
   try {
-    text = JSON.stringify(object) as string | undefined;
+    text = JSON.stringify(object);
   } catch {
     return refusal('too_large', 'the document is nested too deeply, or in a circle', 'write it plainly', { line: 0, column: 0 });
   }
-  const read = readDocument(text ?? 'null');
+  const read = readDocument(typeof text === 'string' ? text : 'null');
   if (read.ok) return { ...read, places: NOWHERE };
   return { ok: false, problems: read.problems.map((problem) => ({ ...problem, line: 0, column: 0 })) };
 }
 
-/** Walks the tokens without recursion and stops at the first list or map that is too deep or too wide. */
-function overgrown(text: string): string | undefined {
-  const parser = new Parser();
+/** The text's tokens, read without recursion; or what is too much, found before anything grows with it. */
+function tokensOf(text: string, lines: LineCounter): CST.Token[] | string {
+  const parser = new Parser(lines.addNewLine);
+  const tokens: CST.Token[] = [];
+  let seen = 0;
+  lines.addNewLine(0);
   for (const lexeme of new Lexer().lex(text)) {
-    for (const _ of parser.next(lexeme)) continue;
+    seen += 1;
+    if (seen > LIMITS.tokens) return `the document has more than ${LIMITS.tokens} words and signs`;
+    tokens.push(...parser.next(lexeme));
     if (parser.stack.length > LIMITS.depth) return `the document is nested more than ${LIMITS.depth} levels deep`;
     const top = parser.stack.at(-1);
     if (top !== undefined && 'items' in top && top.items.length > LIMITS.entries) return `a list or map of the document has more than ${LIMITS.entries} entries`;
   }
-  return undefined;
+  tokens.push(...parser.end());
+  return tokens;
 }
 
 function inWords(code: string, message: string): { readonly message: string; readonly hint: string } {
   switch (code) {
     case 'DUPLICATE_KEY':
       return { message: 'the same name is there twice in one map', hint: 'keep one of the two' };
-    case 'MULTIPLE_DOCS':
-      return { message: 'a second document begins here', hint: 'one file holds one document' };
     case 'TAB_AS_INDENT':
       return { message: 'a tab is used to indent', hint: 'indent with spaces' };
     case 'TAG_RESOLVE_FAILED':

@@ -49,10 +49,12 @@ export function duration(expected = 'a duration, e.g. 30s, 5m, 24h or 14d (units
     });
 }
 
+const FLAG_KEY = "a flag's key of letters, digits, dots, _ and -, e.g. chat.enabled";
+
 /** A flag's key in the registry. */
-export const flagKeyForm = z.string({ error: "a flag's key in the registry, e.g. chat.enabled" }).check((context) => {
+export const flagKeyForm = z.string({ error: FLAG_KEY }).check((context) => {
   const wrong = keyProblem(context.value);
-  if (wrong !== undefined) context.issues.push({ code: 'custom', params: { said: `is no flag key: it ${wrong}` }, input: context.value, message: wrong });
+  if (wrong !== undefined) context.issues.push({ code: 'custom', params: { said: `is no flag key: it ${wrong}` }, input: context.value, message: FLAG_KEY });
 });
 
 /** One value of a text flag. */

@@ -12,9 +12,12 @@ export interface Said {
   readonly hint?: string;
 }
 
-/** Turns zod's issues into problems in the house's words: every schema's `error` text is what was expected there. One problem per place. */
+/** More problems than anyone reads at once. */
+const ENOUGH = 50;
+
+/** Turns zod's issues into problems in the house's words: every schema's `error` text is what was expected there. One problem per place, and not more than anyone reads. */
 export function toProblems(issues: readonly Issue[], root: unknown, places: Places, meant: Meant): Problem[] {
-  const problems = issues.flatMap((issue) => translate(issue, [], root, places, meant));
+  const problems = issues.slice(0, ENOUGH).flatMap((issue) => translate(issue, [], root, places, meant));
   const seen = new Set<string>();
   return problems.filter((problem) => {
     const fresh = !seen.has(problem.path);
@@ -29,7 +32,7 @@ function translate(issue: Issue, before: Path, root: unknown, places: Places, me
   const what = path.length === 0 ? 'the document' : spell(path);
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.keys.map((key) => ({
+      return issue.keys.slice(0, ENOUGH).map((key) => ({
         code: 'unknown_field',
         path: spell([...path, key]),
         ...places.name([...path, key]),

@@ -24,6 +24,9 @@ export interface Places {
   name(path: Path): { readonly line: number; readonly column: number };
 }
 
+/** Notes one problem: where in the document, what is wrong there (it follows the path), and what to do. */
+export type Complain = (path: Path, message: string, hint: string) => void;
+
 /** A document that came as an object has no lines. */
 export const NOWHERE: Places = { value: () => ({ line: 0, column: 0 }), name: () => ({ line: 0, column: 0 }) };
 
@@ -45,9 +48,9 @@ export function formatProblem(file: string, problem: Problem): string {
 /** What was found, short enough for a message and never a secret. */
 export function show(found: unknown): string {
   if (found === null) return 'empty';
-  if (Array.isArray(found)) return 'a list';
-  if (typeof found === 'object') return 'a map';
-  if (typeof found !== 'string') return String(found);
+  if (Array.isArray(found)) return found.length === 0 ? 'an empty list' : 'a list';
+  if (typeof found === 'object') return Object.keys(found).length === 0 ? 'an empty map' : 'a map';
+  if (typeof found !== 'string') return typeof found === 'number' || typeof found === 'boolean' ? String(found) : typeof found;
   if (secretKind(found) !== undefined) return 'a secret (not shown)';
   // Controls and lookalikes are escaped: a message may end up in a terminal or a log line.
   const cut = found.length > 60 ? `${found.slice(0, 60)}...` : found;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { AlertGate, Bound, ChecklistItem, FlagChange, Gate, Plan, Policy, ProbeGate, RatioGate, SignOffRule, Stage, ThresholdGate } from '../core/plan.ts';
 import { duration, exposureForm, fields, flagKeyForm, idForm, list, nameForm, prose, say, word } from './forms.ts';
 import type { Meant } from './issues.ts';
+import { show } from './problem.ts';
 
 const MINUTE = 60_000;
 const DEFAULT_POLICY: Policy = { after: 10 * MINUTE, then: 'hold' };
@@ -109,7 +110,7 @@ const thresholdForm = fields('a gate', {
 const ratioForm = fields('a gate', {
   kind: z.literal('ratio').optional().describe('May be left out.'),
   source: sourceForm.describe('Which source of the config is asked.'),
-  ratio: fields('a ratio', { bad: queryForm('how many went wrong'), total: queryForm('how many there were') }).describe('Two queries: how many went wrong, of how many.'),
+  ratio: fields('a ratio', { bad: queryForm('how many went wrong').describe('How many went wrong.'), total: queryForm('how many there were').describe('Of how many.') }).describe('Two queries: how many went wrong, of how many.'),
   ...bounds(fractionForm),
   minSamples: countForm.min(1, { error: 'a whole number from 1' }).optional().describe('A smaller total is no evidence; 1 when left out.'),
   alive: aliveForm,
@@ -164,22 +165,22 @@ const alertForm = fields('a gate', {
   return { kind: 'alert', labels: given.alert, ...(given.source === undefined ? {} : { source: given.source }), ...base(given) };
 });
 
-const laterForm = z.looseObject({ kind: z.enum(LATER) }).transform((given, context): Unnamed<Gate> => {
-  say(context, `is ${given.kind}; this kind comes in a later version`, `use ${KINDS.join(', ')}`, ['kind']);
+const GATE = 'a gate: a map with source, query and a limit; or with ratio, probe or alert';
+
+/** Never fits: it is chosen when `kind` names no kind of this version, and then says so. */
+const otherKindForm = z.looseObject({ kind: z.unknown() }).transform(({ kind }, context): Unnamed<Gate> => {
+  const later = LATER.find((name) => name === kind);
+  say(context, later === undefined ? `is ${show(kind)}; expected one of ${KINDS.join(', ')}` : `is ${later}; this kind comes in a later version`, later === undefined ? '' : `use one of ${KINDS.join(', ')}`, ['kind']);
   return z.NEVER;
 });
-
-const GATE = 'a gate: a map with source, query and a limit; or with ratio, probe or alert';
-const unknownKindForm = z.looseObject({ kind: z.enum(KINDS, { error: `one of ${KINDS.join(', ')}` }) }, { error: GATE }).transform((): Unnamed<Gate> => z.NEVER);
-const gateForm = z.union([thresholdForm, ratioForm, probeForm, alertForm, laterForm, unknownKindForm], { error: GATE });
+const gateForm = z.union([thresholdForm, ratioForm, probeForm, alertForm, otherKindForm], { error: GATE });
 
 /** Which member of the gate union was meant, by its `kind` or by the field that only one kind has. */
 function gateKind(found: unknown): number | undefined {
   if (typeof found !== 'object' || found === null) return undefined;
   if ('kind' in found) {
     const index = KINDS.findIndex((kind) => kind === found.kind);
-    if (index >= 0) return index;
-    return LATER.some((kind) => kind === found.kind) ? 4 : 5;
+    return index < 0 ? KINDS.length : index;
   }
   return 'ratio' in found ? 1 : 'probe' in found ? 2 : 'alert' in found ? 3 : 0;
 }
@@ -217,7 +218,10 @@ const fallbackForm = fields('a change', changeShape).transform(({ flag, to }): F
 
 const COUNT = 'a whole number from 1 to 20';
 const signerForm = z
-  .union([roleForm, fields('a sign-off', { role: roleForm, count: z.int({ error: COUNT }).min(1, { error: COUNT }).max(20, { error: COUNT }).optional() })], {
+  .union([roleForm, fields('a sign-off', {
+    role: roleForm.describe('The role that signs.'),
+    count: z.int({ error: COUNT }).min(1, { error: COUNT }).max(20, { error: COUNT }).optional().describe('How many people of it; 1 when left out.'),
+  })], {
     error: 'a role, e.g. qa, or { role: qa, count: 2 }',
   })
   .transform((given): SignOffRule => (typeof given === 'string' ? { role: given, count: 1 } : { role: given.role, count: given.count ?? 1 }));
@@ -298,5 +302,11 @@ export const meantGate: Meant = (path, found) => (path.length === 2 && path[0] =
 
 /** The plan's JSON schema (draft 2020-12) as people write it, every field described: for OpenAPI and editors. */
 export function describePlanSchema(): Record<string, unknown> {
-  return z.toJSONSchema(planSchema, { io: 'input', unrepresentable: 'any' });
+  return z.toJSONSchema(planSchema, {
+    io: 'input',
+    unrepresentable: 'any',
+    override: ({ zodSchema, jsonSchema }) => {
+      if (zodSchema === gateForm) jsonSchema.anyOf?.splice(KINDS.length);
+    },
+  });
 }

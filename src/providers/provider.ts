@@ -84,3 +84,18 @@ export interface FlagProvider {
   close(): Promise<void>;
 }
 
+/** What a provider, source, notifier or evaluator is given when it is opened from its config. */
+export interface OpenContext {
+  /** Its name in the config, for errors, logs and metrics. */
+  readonly instance: string;
+  readonly log: {
+    info(fields: Readonly<Record<string, unknown>>, message: string): void;
+    warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+  };
+  /** The secret behind `${ENV_NAME}` or `file:/path`; text that is no reference is returned as it is. Throws Terminal `config`. */
+  readonly secret: (reference: string) => string;
+  /** gonogo's own database, for kinds that live there unless told otherwise. */
+  readonly databaseUrl?: string;
+  /** Where the API answers, for commands that people paste. */
+  readonly serverUrl?: string;
+}

@@ -97,7 +97,7 @@ export async function openLaunch(store: Store, opening: Opening): Promise<readon
       })
       .execute();
     const stages = [...order.plan.stages.map((stage) => stage.id), WATCH];
-    await tx.insertInto('stage_state').values(stages.map((stage, ordinal) => ({ launch, stage, ordinal, shifted_at: null, baked_at: null, no_go: null }))).execute();
+    await tx.insertInto('stage_state').values(stages.map((stage, ordinal) => ({ launch, stage, ordinal, shifted_at: null, bake_cursor: null, baked_at: null, no_go: null }))).execute();
     await appendEvent(tx, launch, 'opened', opening.event, 'waiting');
     return [];
   });

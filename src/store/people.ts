@@ -229,13 +229,15 @@ export async function resume(store: Store, launchId: string, person: Person, at:
   });
 }
 
-/** After a stage's rollback was proven, the launch waits in its fallback mode to be concluded; its gates rest till `restUntil` (judged time, ms). */
+/** After a stage's rollback was proven, the launch waits in its fallback mode to be concluded . False when it waits so already, or the whole launch is asked for. */
 export async function holdInFallback(store: Store, launchId: string, at: string, stage: string): Promise<boolean> {
   return store.db.transaction().execute(async (tx) => {
     const row = await lockLaunch(tx, launchId);
     if (row === undefined || row.outcome !== null) return false;
     const wide = await tx.selectFrom('rollback_request').select('scope').where('launch', '=', launchId).where('scope', '=', 'launch').executeTakeFirst();
     if (wide !== undefined) return false;
+    const { held } = await tx.selectFrom('launch').select('held').where('id', '=', launchId).executeTakeFirstOrThrow();
+    if (held?.fallback === true) return false;
     const reason = `stage ${stage} is rolled back and its fallback is on; conclude when people agree`;
     const standing: Hold = { reason, cause: 'fallback', by: 'gonogo', at, fallback: true };
     await tx.updateTable('launch').set({ held: JSON.stringify(standing) }).where('id', '=', launchId).execute();

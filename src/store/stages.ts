@@ -114,10 +114,15 @@ export async function rememberStage(store: Store, launch: string, stageId: strin
     const row = await lockLaunch(tx, launch);
     if (row === undefined || row.outcome !== null || (await isRequested(tx, launch))) return { kind: 'stopped' };
     const stage = await tx.selectFrom('stage_state').select('phase').where('launch', '=', launch).where('stage', '=', stageId).executeTakeFirstOrThrow();
-    if (stage.phase !== 'clearance') return undefined;
+    const voided = await tx.selectFrom('journal').select('flag').where('launch', '=', launch).where('stage', '=', stageId).where('phase', '=', 'void').execute();
+    if (stage.phase !== 'clearance' && !(stage.phase === 'shifting' && voided.length > 0)) return undefined;
     const known = await launchRow(tx, launch);
     if (known === undefined) return { kind: 'stopped' };
     const against = await againstShift(tx, launch, known.order, stageId, row, checked);
+    if (against?.kind === 'wait' && against.until !== undefined) {
+      const frozen: LaunchEvent = { kind: 'frozen', at: event.at, by: 'gonogo', stage: stageId, reason: against.why, until: against.until };
+      await appendEvent(tx, launch, `frozen:${stageId}:${against.until}`, frozen, await stateNow(tx, launch, true));
+    }
     if (against !== undefined) return against;
     for (const entry of entries) {
       await tx.insertInto('candidate').values({ launch, flag: entry.flag, candidates: JSON.stringify(entry.candidates) }).onConflict((c) => c.doNothing()).execute();
@@ -142,12 +147,18 @@ export async function rememberStage(store: Store, launch: string, stageId: strin
           touched_at: null,
           touched_by: null,
         })
-        .onConflict((c) => c.doNothing())
+        // What was never written may be remembered anew, after a person has looked at the drift.
+        .onConflict((c) =>
+          c
+            .columns(['launch', 'stage', 'flag'])
+            .doUpdateSet((row) => ({ snapshot: row.ref('excluded.snapshot'), before: row.ref('excluded.before'), undo: row.ref('excluded.undo'), phase: 'intent' }))
+            .where('journal.phase', '=', 'void'),
+        )
         .execute();
     }
     await tx.updateTable('stage_state').set({ phase: 'shifting' }).where('launch', '=', launch).where('stage', '=', stageId).execute();
     await appendEvent(tx, launch, `cleared:${stageId}`, { kind: 'cleared', at: event.at, by: 'gonogo', stage: stageId });
-    await appendEvent(tx, launch, `remembered:${stageId}`, event, await stateNow(tx, launch));
+    await appendEvent(tx, launch, `remembered:${stageId}${voided.length > 0 ? `:${known.lastSeq}` : ''}`, event, await stateNow(tx, launch));
     return undefined;
   });
   if (kept !== undefined) return kept;
@@ -225,4 +236,9 @@ export async function startWatching(store: Store, launch: string, at: number, ev
 /** The outcome so far: undefined while the launch lives. */
 export async function outcomeOf(db: Db, launch: string): Promise<Outcome | undefined> {
   return (await launchRow(db, launch))?.outcome;
+}
+
+/** Keeps other witnesses for an entry: the ones before are gone. */
+export async function keepWitnesses(store: Store, launch: string, stage: string, flag: string, witnesses: readonly Subject[]): Promise<void> {
+  await store.db.updateTable('journal').set({ witnesses: JSON.stringify(witnesses) }).where('launch', '=', launch).where('stage', '=', stage).where('flag', '=', flag).execute();
 }

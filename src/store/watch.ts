@@ -17,6 +17,8 @@ export interface WatchState {
     readonly round: number;
     readonly shiftedAt?: number;
     readonly earned: number;
+    /** Judged time up to which `earned` was counted. */
+    readonly bakeCursor?: number;
     readonly bakedAt?: number;
     readonly noGo?: NoGo;
   }[];
@@ -38,7 +40,7 @@ export interface GateTick {
 export interface Tick {
   readonly gates: readonly GateTick[];
   readonly measurements: readonly MeasurementRow[];
-  readonly bake?: { readonly stage: string; readonly earned: number; readonly bakedAt?: number };
+  readonly bake?: { readonly stage: string; readonly earned: number; readonly cursor: number; readonly bakedAt?: number };
 }
 
 /** A newer watcher rules: this one's loop ends. */
@@ -66,6 +68,7 @@ function watchState(raw: unknown): Ticked {
       round: stage['round'] as number,
       earned: stage['earned'] as number,
       ...(stage['shiftedAt'] === null ? {} : { shiftedAt: stage['shiftedAt'] as number }),
+      ...(stage['bakeCursor'] === null ? {} : { bakeCursor: stage['bakeCursor'] as number }),
       ...(stage['bakedAt'] === null ? {} : { bakedAt: stage['bakedAt'] as number }),
       ...(stage['noGo'] === null ? {} : { noGo: stage['noGo'] as NoGo }),
     })),
@@ -77,7 +80,7 @@ function watchState(raw: unknown): Ticked {
 /** One statement: the tick goes in under the watcher's epoch, and the launch as it stands comes out. */
 export async function watchTick(store: Store, launch: string, epoch: number, tick: Tick): Promise<Ticked> {
   const [row] = await store.urgent(
-    'select watch_tick($1, $2, $3, $4, $5, $6, $7) as state',
+    'select watch_tick($1, $2, $3, $4, $5, $6, $7, $8) as state',
     [
       launch,
       epoch,
@@ -85,6 +88,7 @@ export async function watchTick(store: Store, launch: string, epoch: number, tic
       JSON.stringify(tick.measurements),
       tick.bake?.stage ?? null,
       tick.bake === undefined ? null : Math.floor(tick.bake.earned),
+      tick.bake === undefined ? null : Math.floor(tick.bake.cursor),
       tick.bake?.bakedAt === undefined ? null : Math.floor(tick.bake.bakedAt),
     ],
     'watch_tick',

@@ -59,6 +59,7 @@ create table stage_state (
   round int not null default 1,
   shifted_at bigint,
   earned bigint not null default 0,
+  bake_cursor bigint,
   baked_at bigint,
   no_go jsonb,
   primary key (launch, stage)
@@ -198,6 +199,8 @@ create table alert_receipt (
   received_at timestamptz not null default clock_timestamp(),
   labels jsonb not null,
   times int not null default 1,
+  last_at timestamptz not null default clock_timestamp(),
+  resolved_at timestamptz,
   primary key (source, fingerprint, starts_at)
 );
 
@@ -366,7 +369,7 @@ create function take_watch(p_launch text) returns int language sql as $$
 $$;
 
 -- One tick of a watcher: its gates and bake clock go in, all that it must know comes out; an older epoch is refused.
-create function watch_tick(p_launch text, p_epoch int, p_gates jsonb, p_measurements jsonb, p_stage text, p_earned bigint, p_baked_at bigint)
+create function watch_tick(p_launch text, p_epoch int, p_gates jsonb, p_measurements jsonb, p_stage text, p_earned bigint, p_bake_cursor bigint, p_baked_at bigint)
 returns jsonb language plpgsql as $$
 declare
   l launch%rowtype;
@@ -387,7 +390,7 @@ begin
     on conflict do nothing;
   end if;
   if p_stage is not null then
-    update stage_state set earned = greatest(earned, p_earned), baked_at = coalesce(baked_at, p_baked_at) where launch = p_launch and stage = p_stage;
+    update stage_state set earned = greatest(earned, p_earned), bake_cursor = greatest(bake_cursor, p_bake_cursor), baked_at = coalesce(baked_at, p_baked_at) where launch = p_launch and stage = p_stage;
   end if;
   update launch set watcher_tick = clock_timestamp() where id = p_launch;
   return watch_state(p_launch);
@@ -398,7 +401,7 @@ create function watch_state(p_launch text) returns jsonb language sql stable as 
     'lastSeq', l.last_seq,
     'requests', (select coalesce(jsonb_agg(jsonb_build_object('scope', r.scope, 'provenAt', r.proven_at)), '[]') from rollback_request r where r.launch = l.id),
     'journalled', (select count(*) from journal j where j.launch = l.id),
-    'stages', (select coalesce(jsonb_agg(jsonb_build_object('stage', s.stage, 'phase', s.phase, 'shiftedAt', s.shifted_at, 'earned', s.earned, 'bakedAt', s.baked_at, 'round', s.round, 'noGo', s.no_go) order by s.ordinal), '[]')
+    'stages', (select coalesce(jsonb_agg(jsonb_build_object('stage', s.stage, 'phase', s.phase, 'shiftedAt', s.shifted_at, 'earned', s.earned, 'bakeCursor', s.bake_cursor, 'bakedAt', s.baked_at, 'round', s.round, 'noGo', s.no_go) order by s.ordinal), '[]')
       from stage_state s where s.launch = l.id))
   from launch l where l.id = p_launch
 $$;

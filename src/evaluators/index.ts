@@ -1,0 +1,43 @@
+import type { z } from 'zod';
+import { Terminal } from '../core/failure.ts';
+import type { OpenContext } from '../providers/provider.ts';
+import type { Evaluator } from './evaluator.ts';
+import { httpConfig } from './http/config.ts';
+import { openHttpEvaluator } from './http/index.ts';
+import { ofrepConfig } from './ofrep/config.ts';
+import { openOfrepEvaluator } from './ofrep/index.ts';
+import { storeConfig } from './store/config.ts';
+import { openStoreEvaluator } from './store/index.ts';
+
+/** One kind of evaluator: what its config looks like, and how it is opened. */
+interface Kind {
+  readonly schema: z.ZodType;
+  open(raw: unknown, context: OpenContext): Promise<Evaluator>;
+}
+
+function kind<Config>(schema: z.ZodType<Config>, open: (config: Config, context: OpenContext) => Promise<Evaluator>): Kind {
+  return {
+    schema,
+    open(raw, context) {
+      const parsed = schema.safeParse(raw);
+      if (parsed.success) return open(parsed.data, context);
+      const problems = parsed.error.issues.map((issue) => `${['evaluators', context.instance, ...issue.path.map(String)].join('.')}: ${issue.message}`);
+      throw new Terminal('config', problems.join('; '));
+    },
+  };
+}
+
+/** Every kind of evaluator by its name in the config: one line each. */
+export const EVALUATORS: Readonly<Record<string, Kind>> = {
+  store: kind(storeConfig, openStoreEvaluator),
+  ofrep: kind(ofrepConfig, openOfrepEvaluator),
+  http: kind(httpConfig, openHttpEvaluator),
+};
+
+/** Opens the evaluator that `raw` describes; `raw.kind` chooses. Throws Terminal `config` naming the field, and what the kind throws. */
+export async function openEvaluator(name: string, raw: unknown, context: Omit<OpenContext, 'instance'>): Promise<Evaluator> {
+  const wanted: unknown = typeof raw === 'object' && raw !== null ? Reflect.get(raw, 'kind') : undefined;
+  const found = typeof wanted === 'string' && Object.hasOwn(EVALUATORS, wanted) ? EVALUATORS[wanted] : undefined;
+  if (found === undefined) throw new Terminal('config', `evaluators.${name}.kind is ${JSON.stringify(wanted) ?? 'missing'}; expected one of ${Object.keys(EVALUATORS).join(', ')}`);
+  return found.open(raw, { ...context, instance: name });
+}

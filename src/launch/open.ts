@@ -1,0 +1,146 @@
+import type { LaunchEvent } from '../core/event.ts';
+import { isOff, sameExposure, describe, type Exposure } from '../core/exposure.ts';
+import { measurementsOf } from '../core/query.ts';
+import { staleAfter } from '../core/gate.ts';
+import type { FlagRef, Order } from '../core/plan.ts';
+import { canWitness } from '../core/witness.ts';
+import type { House } from '../house.ts';
+import type { FlagProvider, Problem } from '../providers/provider.ts';
+import { drawFor, exposuresOf, look } from '../rollback/look.ts';
+import { openLaunch } from '../store/launches.ts';
+
+/** What a launch is opened with: an order that may be divided by `speed`, and who starts it. */
+export interface Opening {
+  readonly launch: string;
+  readonly order: Order;
+  readonly startedBy: string;
+  readonly note?: string;
+  readonly speed: number;
+}
+
+/** Why a launch is refused; nothing was written. */
+export interface Refused {
+  readonly code: 'flag_locked' | 'not_ready';
+  readonly problems: readonly Problem[];
+}
+
+function capabilityProblems(flag: FlagRef, provider: FlagProvider, exposures: readonly Exposure[]): readonly Problem[] {
+  const { can } = provider;
+  const says = (message: string): Problem => ({ where: flag.flag, message, hint: `choose another exposure, or keep ${flag.flag} at a provider that can` });
+  return [
+    ...(!can.share && exposures.some((e) => e.share > 0 && e.share < 100) ? [says(`${flag.provider} cannot give a flag to a share`)] : []),
+    ...(!can.lists && exposures.some((e) => e.listed.length > 0) ? [says(`${flag.provider} cannot give a flag to listed subjects`)] : []),
+    ...(!can.values && flag.type !== 'boolean' ? [says(`${flag.provider} has no string values`)] : []),
+  ];
+}
+
+/** The flag as it stands now, and whether the plan's first change of it moves anything that a witness can show. */
+async function flagProblems(house: House, order: Order, flag: FlagRef, provider: FlagProvider, signal: AbortSignal): Promise<readonly Problem[]> {
+  const snapshot = await provider.read(flag, signal);
+  const first = order.plan.stages.flatMap((stage) => stage.set).find((change) => change.flag === flag.flag);
+  if (first === undefined) return [];
+  if (sameExposure(snapshot.exposure, first.to)) {
+    return [{ where: flag.flag, message: `is ${describe(first.to)} already; the plan would change nothing`, hint: 'turn it back first, or leave it out of the plan' }];
+  }
+  if (!first.narrows && !isOff(snapshot.exposure) && snapshot.exposure.value === first.to.value && snapshot.exposure.share > first.to.share) {
+    return [{ where: flag.flag, message: `is ${describe(snapshot.exposure)} now; the plan would narrow it to ${describe(first.to)}`, hint: 'say narrows: true, or start from where it is' }];
+  }
+  const seen = await look(house, [{ flag, drawn: drawFor(order.plan, flag) }], signal);
+  return canWitness(first.to, seen.get(flag.flag) ?? [], flag.offValue)
+    ? []
+    : [{ where: flag.flag, message: `no witness can show the change to ${describe(first.to)}`, hint: 'its evaluator must be able to see the subjects that the plan names' }];
+}
+
+/** Everything that stands in a launch's way: providers, capabilities, evaluators, sources, and changes that nobody could see. */
+export async function readiness(house: House, order: Order, signal: AbortSignal): Promise<readonly Problem[]> {
+  const problems: Problem[] = [];
+  const attempt = async (where: string, hint: string, work: () => Promise<readonly Problem[]>) => {
+    try {
+      problems.push(...(await work()));
+    } catch (error) {
+      problems.push({ where, message: error instanceof Error ? error.message : String(error), hint });
+    }
+  };
+  const byProvider = Map.groupBy(order.flags, (flag) => flag.provider);
+  const byEvaluator = Map.groupBy(
+    order.flags.flatMap((flag) => flag.proof.map((proof) => ({ flag, evaluator: proof.evaluator }))),
+    (one) => one.evaluator,
+  );
+  const bySource = Map.groupBy(
+    order.plan.gates.flatMap((gate) => (gate.source === undefined ? [] : [{ gate, source: gate.source }])),
+    (one) => one.source,
+  );
+  await Promise.all([
+    ...[...byProvider].map(([name, flags]) =>
+      attempt(name, `look at providers.${name} in the config`, async () => {
+        const provider = house.providers.get(name);
+        if (provider === undefined) return [{ where: name, message: 'no such provider in the config of the workers', hint: `add providers.${name}` }];
+        const found = [...(await provider.check(flags, signal)), ...flags.flatMap((flag) => capabilityProblems(flag, provider, exposuresOf(order.plan, flag.flag)))];
+        if (found.length > 0) return found;
+        return (await Promise.all(flags.map((flag) => flagProblems(house, order, flag, provider, signal)))).flat();
+      }),
+    ),
+    ...[...byEvaluator].map(([name, asked]) =>
+      attempt(name, `look at evaluators.${name} in the config`, async () => {
+        const evaluator = house.evaluators.get(name);
+        if (evaluator === undefined) return [{ where: name, message: 'no such evaluator in the config of the workers', hint: `add evaluators.${name}` }];
+        return evaluator.check(asked.map((one) => one.flag), signal);
+      }),
+    ),
+    ...[...bySource].map(([name, asked]) =>
+      attempt(name, `look at sources.${name} in the config`, async () => {
+        const source = house.sources.get(name);
+        if (source === undefined) return [{ where: name, message: 'no such source in the config of the workers', hint: `add sources.${name}` }];
+        return source.check(
+          asked.flatMap(({ gate }) =>
+            measurementsOf(gate).map((query) => ({
+              text: query.text,
+              staleAfter: staleAfter(gate),
+              ...(query.with === undefined ? {} : { with: query.with }),
+              ...(query.alive === undefined ? {} : { alive: query.alive }),
+            })),
+          ),
+          signal,
+        );
+      }),
+    ),
+  ]);
+  for (const stage of order.plan.stages) {
+    for (const item of stage.checklist.concat(order.plan.checklist)) {
+      if (item.check !== undefined && !house.sources.has(item.check.source)) {
+        problems.push({ where: item.id, message: `no source is called ${item.check.source}`, hint: `add sources.${item.check.source} to the config` });
+      }
+    }
+  }
+  return [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()];
+}
+
+/** Checks everything, then writes the launch and takes all its locks in one transaction. Refused: nothing is written. A repeat changes nothing. */
+export async function open(house: House, opening: Opening): Promise<Refused | undefined> {
+  const { order, launch } = opening;
+  const known = await house.store.db.selectFrom('launch').select('id').where('id', '=', launch).executeTakeFirst();
+  if (known !== undefined) return undefined;
+  const problems = await readiness(house, order, AbortSignal.timeout(8_000));
+  if (problems.length > 0) return { code: 'not_ready', problems };
+  const now = await house.clock.now();
+  const { plan } = order;
+  const deadline = now + plan.maxDuration;
+  const event: LaunchEvent = {
+    kind: 'opened',
+    at: new Date(now).toISOString(),
+    by: opening.startedBy,
+    launch,
+    plan: plan.name,
+    planHash: order.hash,
+    environment: order.environment,
+    speed: opening.speed,
+    deadline: new Date(deadline).toISOString(),
+    stages: plan.stages.map((stage) => stage.id),
+    flags: order.flags.map(({ flag, provider, key }) => ({ flag, provider, key })),
+    ...(plan.title === undefined ? {} : { title: plan.title }),
+    ...(opening.note === undefined ? {} : { note: opening.note }),
+  };
+  const held = await openLaunch(house.store, { ...opening, deadline: Date.now() + plan.maxDuration, event });
+  if (held.length === 0) return undefined;
+  return { code: 'flag_locked', problems: held.map((one) => ({ where: one.flag, message: `is held by ${one.launch}`, hint: 'wait until that launch has ended; two launches never share a flag' })) };
+}

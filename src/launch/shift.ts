@@ -1,0 +1,246 @@
+import type { FlagMark, FlagProof, LaunchEvent } from '../core/event.ts';
+import { describe, sameExposure } from '../core/exposure.ts';
+import { Drift, Retryable } from '../core/failure.ts';
+import type { FlagRef, Order, Stage } from '../core/plan.ts';
+import type { Candidate, Subject } from '../core/subject.ts';
+import { idOf, mustGet, pickWitnesses, sampled, shareBand } from '../core/witness.ts';
+import type { House } from '../house.ts';
+import type { Change, FlagProvider, Snapshot } from '../providers/provider.ts';
+import { agreed, ask } from '../rollback/ask.ts';
+import { drawFor, look, valuesOf } from '../rollback/look.ts';
+import { rollbackState, type JournalEntry, type RollbackView } from '../store/journal.ts';
+import { page } from '../store/launches.ts';
+import { hold, Refusal } from '../store/people.ts';
+import { requestRollback } from '../store/request.ts';
+import { markApplied, markVoid, rememberStage, stageShifted, stageWitnessed, stillWanted, type NewEntry, type Remembered } from '../store/stages.ts';
+import { failingChecks } from '../watch/checks.ts';
+
+/** One provider call's deadline, ms. */
+const CALL = 8_000;
+
+function stageOf(order: Order, id: string): Stage {
+  const stage = order.plan.stages.find((one) => one.id === id);
+  if (stage === undefined) throw new Error(`the plan has no stage ${id}`);
+  return stage;
+}
+
+function refOf(order: Order, key: string): FlagRef {
+  const flag = order.flags.find((one) => one.flag === key);
+  if (flag === undefined) throw new Error(`the order has no flag ${key}`);
+  return flag;
+}
+
+function providerOf(house: House, flag: FlagRef): FlagProvider {
+  const provider = house.providers.get(flag.provider);
+  if (provider === undefined) throw new Retryable(`no provider is called ${flag.provider} in this worker's config`);
+  return provider;
+}
+
+/** A flag that this launch wrote and that does not stand as it left it: someone else's hand. */
+function drifted(view: RollbackView, flag: FlagRef, snapshot: Snapshot): string | undefined {
+  const ours = view.journal.findLast((entry) => entry.flag === flag.flag && entry.phase === 'applied');
+  if (ours === undefined || (ours.writtenRevision === snapshot.revision && sameExposure(ours.target, snapshot.exposure))) return undefined;
+  if (sameExposure(ours.target, snapshot.exposure)) return undefined;
+  return `${flag.flag} reads ${describe(snapshot.exposure)}; this launch left it at ${describe(ours.target)}`;
+}
+
+/**
+ * Reads every flag of a stage and what its candidates get, and writes that down before any is touched. `wait` says what
+ * stands against it now; a flag that someone else changed holds the launch.
+ */
+export async function remember(house: House, launch: string, stageId: string): Promise<Remembered> {
+  const view = await rollbackState(house.store, launch);
+  if (view === undefined || view.outcome !== undefined || view.requests.length > 0) return { kind: 'stopped' };
+  const stage = stageOf(view.order, stageId);
+  const known = view.journal.filter((entry) => entry.stage === stageId && !entry.fallback);
+  if (known.length === stage.set.length && !known.some((entry) => entry.phase === 'void')) return { kind: 'remembered', entries: known };
+  const failing = await failingChecks(house, launch, view.order, stage);
+  const signal = AbortSignal.timeout(CALL);
+  const flags = stage.set.map((change) => ({ change, flag: refOf(view.order, change.flag) }));
+  const snapshots = await Promise.all(flags.map(({ flag }) => providerOf(house, flag).read(flag, signal)));
+  const now = await house.clock.now();
+  const at = new Date(now).toISOString();
+  const drift = flags.flatMap(({ flag }, index) => (snapshots[index] === undefined ? [] : (drifted(view, flag, snapshots[index]) ?? [])));
+  if (drift.length > 0) {
+    await holdAndPage(house, launch, at, 'drift', drift.join('; '));
+    return { kind: 'wait', why: drift.join('; ') };
+  }
+  const seen = await look(house, flags.map(({ flag }) => ({ flag, drawn: view.candidates[flag.flag] ?? drawFor(view.order.plan, flag) })), signal);
+  const entries = flags.flatMap(({ change, flag }, index): NewEntry[] => {
+    const snapshot = snapshots[index];
+    const provider = providerOf(house, flag);
+    const candidates = seen.get(flag.flag) ?? [];
+    if (snapshot === undefined) return [];
+    return [
+      { flag: flag.flag, provider: flag.provider, unit: provider.unit(flag), key: flag.key, snapshot, target: change.to, before: valuesOf(candidates), undo: provider.undo(flag, snapshot), candidates },
+    ];
+  });
+  const event: LaunchEvent = {
+    kind: 'remembered',
+    at,
+    by: house.hand,
+    stage: stageId,
+    flags: entries.map((entry) => ({ flag: entry.flag, provider: entry.provider, key: entry.key, revision: entry.snapshot.revision, exposure: entry.snapshot.exposure, to: entry.target })),
+  };
+  const checked = new Set([...view.order.plan.checklist, ...stage.checklist].filter((item) => item.check !== undefined && !failing.includes(item.id)).map((item) => item.id));
+  return rememberStage(house.store, launch, stageId, entries, checked, event);
+}
+
+async function holdAndPage(house: House, launch: string, at: string, cause: 'drift' | 'witness' | 'readiness', text: string): Promise<void> {
+  try {
+    await hold(house.store, launch, 'gonogo', at, text, cause);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+  }
+  const event: LaunchEvent = { kind: 'paged', at, by: house.hand, about: cause, text: `${launch}: ${text}`, commands: [] };
+  if (await page(house.store, launch, `${cause}:${text}`.slice(0, 200), event)) house.meter.paged();
+}
+
+async function writeUnit(house: House, view: RollbackView, stageId: string, provider: FlagProvider, entries: readonly JournalEntry[]): Promise<void> {
+  const changes = entries.map((entry): Change => ({
+    flag: refOf(view.order, entry.flag),
+    to: entry.target,
+    expected: entry.snapshot,
+    change: `${view.launch}/${stageId}/${entry.flag}`,
+    by: 'gonogo',
+    comment: `${view.launch}, stage ${stageId}`,
+    stillWanted: async () => {
+      if (!(await stillWanted(house.store, view.launch))) throw new Fenced();
+    },
+  }));
+  const began = performance.now();
+  try {
+    const written = await provider.write(changes, AbortSignal.timeout(CALL));
+    house.meter.providerCall(entries[0]?.provider ?? '', 'write', true, (performance.now() - began) / 1_000);
+    await markApplied(house.store, view.launch, stageId, entries.flatMap((entry, index) => (written[index] === undefined ? [] : [{ flag: entry.flag, revision: written[index].revision }])));
+  } catch (error) {
+    if (!(error instanceof Fenced)) house.meter.providerCall(entries[0]?.provider ?? '', 'write', false, (performance.now() - began) / 1_000);
+    throw error;
+  }
+}
+
+/** A rollback was asked for: nothing is written past it. A stop, not an error. */
+class Fenced extends Error {}
+
+/** What became of a stage's writes. */
+export type Shifted = 'shifted' | 'stopped' | 'drifted';
+
+/**
+ * Writes a stage's flags, unit by unit in the plan's order, each against the journal's revision, and marks them. A
+ * flag that someone else changed since is left to them: its entries are void, and the launch is held. Throws Retryable.
+ */
+export async function shift(house: House, launch: string, stageId: string): Promise<Shifted> {
+  const view = await rollbackState(house.store, launch);
+  if (view === undefined || view.outcome !== undefined || view.requests.length > 0) return 'stopped';
+  const entries = view.journal.filter((entry) => entry.stage === stageId && !entry.fallback);
+  const units = Map.groupBy(entries.filter((entry) => entry.phase === 'intent'), (entry) => `${entry.provider}\n${entry.unit}`);
+  let drift: string | undefined;
+  for (const unit of units.values()) {
+    const provider = providerOf(house, refOf(view.order, unit[0]?.flag ?? ''));
+    try {
+      await writeUnit(house, view, stageId, provider, unit);
+    } catch (error) {
+      if (error instanceof Fenced) return 'stopped';
+      if (!(error instanceof Drift)) throw error;
+      await markVoid(house.store, launch, stageId, unit.map((entry) => entry.flag));
+      drift = error.message;
+    }
+  }
+  const now = await house.clock.now();
+  const at = new Date(now).toISOString();
+  if (drift !== undefined) {
+    await holdAndPage(house, launch, at, 'drift', drift);
+    return 'drifted';
+  }
+  const after = await rollbackState(house.store, launch);
+  const flags = (after?.journal ?? []).filter((entry) => entry.stage === stageId && entry.phase === 'applied').map((entry): FlagMark => ({
+    flag: entry.flag,
+    provider: entry.provider,
+    key: entry.key,
+    revision: entry.writtenRevision ?? '',
+    exposure: entry.target,
+  }));
+  if (after === undefined || after.requests.length > 0) return 'stopped';
+  await stageShifted(house.store, launch, stageId, now, { kind: 'shifted', at, by: house.hand, stage: stageId, flags });
+  return 'shifted';
+}
+
+/** How long (ms) the evaluators may take to show a shift before it holds (silent) or rolls back (old values). */
+const SEE_WITHIN = 120_000;
+const BAND_SAMPLE = 1_000;
+
+interface Seen {
+  readonly witnesses: readonly Subject[];
+  readonly proof: FlagProof;
+  readonly trouble?: { readonly silent: boolean; readonly detail: string };
+}
+
+/** What the candidates of one entry get now, against what they must get. */
+async function seeEntry(house: House, flag: FlagRef, entry: JournalEntry, candidates: readonly Candidate[], signal: AbortSignal): Promise<Seen> {
+  const partial = entry.target.share > 0 && entry.target.share < 100;
+  const extra = partial ? sampled(entry.target.by, BAND_SAMPLE, 1_000_000) : [];
+  const answers = (await ask(house, [{ flag, subjects: [...candidates.map((one) => one.subject), ...extra] }], signal)).get(flag.flag);
+  const instances = new Set<string>();
+  const flipped: Candidate[] = [];
+  let [asked, held] = [0, 0];
+  let trouble: Seen['trouble'];
+  for (const candidate of candidates) {
+    const given = answers?.get(idOf(candidate.subject)) ?? [];
+    for (const answer of given) instances.add(`${answer.evaluator}/${answer.instance}`);
+    const said = agreed(given);
+    if (said.kind === 'gone') continue;
+    asked += 1;
+    const must = mustGet(entry.target, candidate, flag.offValue);
+    if (said.kind !== 'value') trouble ??= { silent: said.kind === 'silent', detail: said.detail };
+    else if (must !== undefined && said.value !== must) trouble ??= { silent: false, detail: `${candidate.subject.key} gets ${String(said.value)}, expected ${String(must)}` };
+    else {
+      held += 1;
+      if (said.value !== candidate.baseline) flipped.push(candidate);
+    }
+  }
+  const share = partial ? bandOf(entry, extra, answers) : undefined;
+  if (share !== undefined && (share.percent < share.low || share.percent > share.high)) {
+    trouble ??= { silent: share.sampled === 0, detail: `${share.percent.toFixed(2)} % of ${share.sampled} subjects have it, expected ${share.low.toFixed(2)} to ${share.high.toFixed(2)} %` };
+  }
+  if (flipped.length === 0) trouble ??= { silent: false, detail: 'no candidate shows the change' };
+  const proof: FlagProof = { flag: flag.flag, instances: [...instances], asked, agreed: held, ...(share === undefined ? {} : { share }), ...(trouble === undefined ? {} : { detail: trouble.detail }) };
+  return { witnesses: pickWitnesses(flipped), proof, ...(trouble === undefined ? {} : { trouble }) };
+}
+
+function bandOf(entry: JournalEntry, subjects: readonly Subject[], answers: ReadonlyMap<string, Parameters<typeof agreed>[0]> | undefined): NonNullable<FlagProof['share']> {
+  const said = subjects.map((subject) => agreed(answers?.get(idOf(subject)) ?? [])).filter((one) => one.kind === 'value');
+  const having = said.filter((one) => one.kind === 'value' && one.value === entry.target.value).length;
+  const n = Math.max(1, said.length);
+  return { sampled: said.length, percent: (100 * having) / n, ...shareBand(entry.target.share, n) };
+}
+
+/**
+ * Sees a stage's change where its users read it, and keeps who showed it. Throws Retryable until every instance shows
+ * it; after 2 min an evaluator that is silent holds and pages, one that answers the old value rolls back.
+ */
+export async function witness(house: House, launch: string, stageId: string): Promise<'witnessed' | 'stopped'> {
+  const view = await rollbackState(house.store, launch);
+  if (view === undefined || view.outcome !== undefined || view.requests.length > 0) return 'stopped';
+  const entries = view.journal.filter((entry) => entry.stage === stageId && !entry.fallback && entry.phase === 'applied');
+  const signal = AbortSignal.timeout(CALL);
+  const seen = await Promise.all(entries.map((entry) => seeEntry(house, refOf(view.order, entry.flag), entry, view.candidates[entry.flag] ?? [], signal)));
+  const now = await house.clock.now();
+  const at = new Date(now).toISOString();
+  const bad = seen.find((one) => one.trouble !== undefined);
+  if (bad?.trouble === undefined) {
+    const witnesses = Object.fromEntries(entries.map((entry, index) => [entry.flag, seen[index]?.witnesses ?? []]));
+    await stageWitnessed(house.store, launch, stageId, witnesses, seen.map((one) => one.proof), at);
+    return 'witnessed';
+  }
+  const since = Math.min(...entries.map((entry) => entry.appliedAt ?? view.now));
+  const reason = `${bad.proof.flag}: the change of ${stageId} is not seen after 2 min: ${bad.trouble.detail}`;
+  if (view.now - since >= SEE_WITHIN) {
+    if (bad.trouble.silent) await holdAndPage(house, launch, at, 'witness', reason);
+    else {
+      await requestRollback(house.store, launch, { kind: 'launch' }, { kind: 'witness', flag: bad.proof.flag, reason }, 'gonogo', now);
+      house.nudge.stopped(launch);
+      return 'stopped';
+    }
+  }
+  throw new Retryable(`${bad.proof.flag}: ${bad.trouble.detail}`);
+}

@@ -1,0 +1,162 @@
+import { freshGate, gap, judge, staleAfter, type GateAct, type GateState } from '../core/gate.ts';
+import type { Failed, Measurement, Series } from '../core/measurement.ts';
+import type { Gate } from '../core/plan.ts';
+import { compose, composeSeries, measurementsOf, type Answers, type GateQuery } from '../core/query.ts';
+import type { Verdict } from '../core/verdict.ts';
+import type { House } from '../house.ts';
+import type { MetricSource, Query } from '../sources/source.ts';
+import type { MeasurementRow } from '../store/schema.ts';
+import type { GateTick } from '../store/watch.ts';
+
+/** A point of the bake clock: when a gate was judged, and whether it passed. */
+export interface Point {
+  readonly at: number;
+  readonly passes: boolean;
+}
+
+/** A gate while it is armed: its state, when it is due, and what a tick has yet to write. */
+export interface GateWatch {
+  readonly gate: Gate;
+  readonly armedAt: number;
+  state: GateState;
+  /** Local judged time at which it is asked next. */
+  due: number;
+  dirty: boolean;
+  points: Point[];
+  rows: MeasurementRow[];
+  keptAt: number;
+  /** The newest verdict that was written as an event: kind and reason. */
+  said: string | undefined;
+}
+
+/** Good measurements are kept at most so often, ms; the others all. */
+const KEEP_EVERY = 300_000;
+
+/** Begins to watch a gate armed at `armedAt`, or goes on from a state that was left. */
+export function watchGate(gate: Gate, armedAt: number, state: GateState | undefined): GateWatch {
+  const own = state ?? freshGate(armedAt);
+  const last = own.last;
+  return {
+    gate,
+    armedAt,
+    state: own,
+    due: 0,
+    dirty: false,
+    points: last === undefined ? [] : [{ at: last.at, passes: last.kind === 'go' }],
+    rows: [],
+    keptAt: 0,
+    said: last === undefined ? undefined : saidOf(last),
+  };
+}
+
+/** What of a verdict makes it news: its kind, and why it is inconclusive. */
+export function saidOf(verdict: Verdict): string {
+  return verdict.kind === 'inconclusive' ? `inconclusive:${verdict.reason}` : verdict.kind;
+}
+
+/** Whether the gate is asked at all; an alert without a source is only heard. */
+export function isMeasured(gate: Gate): boolean {
+  return measurementsOf(gate).length > 0;
+}
+
+function queryOf(gate: Gate, query: GateQuery): Query {
+  return {
+    text: query.text,
+    staleAfter: staleAfter(gate),
+    ...(query.with === undefined ? {} : { with: query.with }),
+    ...(query.alive === undefined ? {} : { alive: query.alive }),
+  };
+}
+
+async function askNow(gate: Gate, source: MetricSource, signal: AbortSignal): Promise<Measurement> {
+  const queries = measurementsOf(gate);
+  const answers = await Promise.all(queries.map(async (query) => [query.name, await source.measure(queryOf(gate, query), signal)] as const));
+  return compose(gate, Object.fromEntries(answers) as Answers);
+}
+
+async function askBack(gate: Gate, source: MetricSource, from: number, to: number, signal: AbortSignal): Promise<Series> {
+  const queries = measurementsOf(gate);
+  const answers = await Promise.all(queries.map(async (query) => [query.name, await source.series(queryOf(gate, query), from, to, gate.every, signal)] as const));
+  return composeSeries(gate, Object.fromEntries(answers));
+}
+
+function note(watch: GateWatch, point: Measurement, passes: boolean): void {
+  if (point.kind !== 'error') watch.points.push({ at: point.at, passes });
+  if (passes && point.at - watch.keptAt < KEEP_EVERY) return;
+  if (passes) watch.keptAt = point.at;
+  watch.rows.push({ gate: watch.gate.id, at: Math.round(point.at), kind: point.kind === 'value' ? (passes ? 'go' : 'value') : `${point.kind}:${point.reason}`, ...(point.kind === 'value' ? { value: point.value } : { detail: point.detail.slice(0, 300) }) });
+}
+
+/** What one look found: the newest verdict, and what the gate asks for. */
+export interface Looked {
+  readonly verdict: Verdict;
+  readonly act?: GateAct;
+  /** A gap that the source could not fill. */
+  readonly gap?: { readonly from: number; readonly to: number; readonly lookedBack: boolean };
+}
+
+/** Fills what was missed between the cursor and a new answer, from the source's memory where it has one. */
+async function lookBack(house: House, watch: GateWatch, source: MetricSource, until: number, signal: AbortSignal): Promise<{ act?: GateAct; gap: NonNullable<Looked['gap']>; failed?: Failed }> {
+  const from = watch.state.cursor;
+  const { gate } = watch;
+  const missed = { from, to: until, lookedBack: true };
+  if (source.remembers) {
+    const series = await askBack(gate, source, from + gate.every, until - 1, signal);
+    if (series.remembers) {
+      let act: GateAct | undefined;
+      // Point by point, so that every one of them is on the bake clock with its own verdict.
+      for (const point of series.points) {
+        if (point.kind === 'error') return { gap: missed, failed: point, ...(act === undefined ? {} : { act }) };
+        const judged = judge(gate, watch.state, point);
+        watch.state = judged.state;
+        note(watch, point, judged.verdict.kind === 'go');
+        act = act?.cause === 'breach' ? act : (judged.act ?? act);
+      }
+      return { gap: missed, ...(act === undefined ? {} : { act }) };
+    }
+  }
+  house.log.info({ gate: gate.id, from, to: until }, 'a gap that the source does not remember earns nothing');
+  watch.state = gap(watch.state, from, until);
+  return { gap: { ...missed, lookedBack: false } };
+}
+
+/** Asks a gate's source once, looks back over what was missed since its cursor, and judges all of it in order. Never throws for what the world does. */
+export async function lookAtGate(house: House, watch: GateWatch, source: MetricSource, signal: AbortSignal): Promise<Looked> {
+  const { gate } = watch;
+  const began = performance.now();
+  const answer = await askNow(gate, source, signal);
+  const seconds = (performance.now() - began) / 1_000;
+  house.meter.measured(gate.source ?? gate.id, answer.kind, seconds, answer.kind === 'value' ? answer.age : undefined);
+  const behind = answer.at - watch.state.cursor > 1.5 * gate.every && answer.kind !== 'error';
+  const back = behind && watch.state.latched === undefined ? await lookBack(house, watch, source, answer.at, signal) : undefined;
+  // What could not be looked back on yet must not be passed over: the new answer waits with it.
+  const present: Measurement = back?.failed === undefined ? answer : { ...back.failed, at: answer.at };
+  const judged = judge(gate, watch.state, present);
+  watch.state = judged.state;
+  watch.dirty = true;
+  note(watch, present, judged.verdict.kind === 'go');
+  house.meter.verdict(gate.id, judged.verdict.kind);
+  const act = back?.act?.cause === 'breach' ? back.act : (judged.act ?? back?.act);
+  const long = back !== undefined && back.gap.to - back.gap.from > 4 * gate.every + 30_000;
+  return { verdict: judged.verdict, ...(act === undefined ? {} : { act }), ...(long ? { gap: back.gap } : {}) };
+}
+
+/** What a tick writes of the gate, and forgets: points older than the newest before `keepFrom` go. */
+export function tickOf(watch: GateWatch): GateTick {
+  return {
+    gate: watch.gate.id,
+    armedAt: Math.round(watch.armedAt),
+    state: watch.state,
+    cursor: Math.round(watch.state.cursor),
+    every: watch.gate.every,
+    measured: isMeasured(watch.gate),
+    passes: watch.state.latched === undefined && watch.state.last?.kind === 'go',
+    pending: watch.state.pending !== undefined,
+  };
+}
+
+/** Drops the points that the bake clock no longer needs: all before the newest one at or before `at`. */
+export function forgetBefore(watch: GateWatch, at: number): void {
+  const index = watch.points.findLastIndex((point) => point.at <= at);
+  if (index > 0) watch.points = watch.points.slice(index);
+}

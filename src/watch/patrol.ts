@@ -1,0 +1,68 @@
+import type { LaunchEvent } from '../core/event.ts';
+import type { Order } from '../core/plan.ts';
+import { idOf, pickWitnesses } from '../core/witness.ts';
+import type { House } from '../house.ts';
+import { agreed, ask } from '../rollback/ask.ts';
+import { rollbackState, type JournalEntry, type RollbackView } from '../store/journal.ts';
+import { page } from '../store/launches.ts';
+import { hold, Refusal } from '../store/people.ts';
+import { keepWitnesses } from '../store/stages.ts';
+
+/** One call's deadline, ms. */
+const CALL = 8_000;
+
+/** Holds the launch and pages a person, once per text: something that a rollback needs is not in order. */
+async function holdAndPage(house: House, launch: string, cause: 'witness' | 'readiness', text: string): Promise<void> {
+  const at = new Date(await house.clock.now()).toISOString();
+  try {
+    await hold(house.store, launch, 'gonogo', at, text, cause);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+  }
+  const event: LaunchEvent = { kind: 'paged', at, by: house.hand, about: cause, text: `${launch}: ${text}`, commands: [] };
+  if (await page(house.store, launch, `${cause}:${text}`.slice(0, 200), event)) house.meter.paged();
+}
+
+/** The newest entry of each flag that was seen to change. */
+function witnessed(view: RollbackView): readonly JournalEntry[] {
+  const newest = new Map<string, JournalEntry>();
+  for (const entry of view.journal) if (entry.phase === 'applied' && entry.witnesses !== undefined) newest.set(entry.flag, entry);
+  return [...newest.values()];
+}
+
+/** Looks at the witnesses; where one is gone, others are picked among the candidates that show the change; none left holds and pages. */
+export async function lookAtWitnesses(house: House, launch: string): Promise<void> {
+  const view = await rollbackState(house.store, launch);
+  if (view === undefined || view.requests.length > 0) return;
+  const entries = witnessed(view);
+  const flags = entries.flatMap((entry) => view.order.flags.filter((flag) => flag.flag === entry.flag));
+  const answers = await ask(house, flags.map((flag, index) => ({ flag, subjects: entries[index]?.witnesses ?? [] })), AbortSignal.timeout(CALL));
+  for (const entry of entries) {
+    const said = (entry.witnesses ?? []).map((subject) => agreed(answers.get(entry.flag)?.get(idOf(subject)) ?? []));
+    // A silent evaluator is no reason to choose others: it is asked again at the next look.
+    const lost = said.length === 0 || said.every((one) => one.kind === 'gone' || (one.kind === 'value' && one.value !== entry.target.value));
+    if (lost || said.some((one) => one.kind === 'gone')) await repick(house, view, entry);
+  }
+}
+
+async function repick(house: House, view: RollbackView, entry: JournalEntry): Promise<void> {
+  const flag = view.order.flags.find((one) => one.flag === entry.flag);
+  const candidates = view.candidates[entry.flag] ?? [];
+  if (flag === undefined) return;
+  const answers = (await ask(house, [{ flag, subjects: candidates.map((one) => one.subject) }], AbortSignal.timeout(CALL))).get(entry.flag);
+  const flipped = candidates.filter((candidate) => {
+    const said = agreed(answers?.get(idOf(candidate.subject)) ?? []);
+    return said.kind === 'value' && said.value !== candidate.baseline;
+  });
+  if (flipped.length > 0) await keepWitnesses(house.store, view.launch, entry.stage, entry.flag, pickWitnesses(flipped));
+  else await holdAndPage(house, view.launch, 'witness', `${entry.flag}: no witness is left that shows the change of ${entry.stage}; a rollback could not be proven by it`);
+}
+
+/** Asks the providers and evaluators whether a rollback could be done right now; what stands in its way holds and pages. */
+export async function lookAtReadiness(house: House, launch: string, order: Order): Promise<void> {
+  const signal = AbortSignal.timeout(CALL);
+  const byProvider = Map.groupBy(order.flags, (flag) => flag.provider);
+  const found = await Promise.all([...byProvider].map(async ([name, flags]) => (await house.providers.get(name)?.check(flags, signal)) ?? []));
+  const problems = found.flat();
+  if (problems.length > 0) await holdAndPage(house, launch, 'readiness', problems.map((one) => `${one.where}: ${one.message}`).join('; '));
+}

@@ -1,0 +1,2 @@
+export { launch } from './launch.ts';
+export { rollback } from './rollback.ts';
