@@ -1,3 +1,4 @@
+import { formatDuration } from './duration.ts';
 import type { Bound, Millis } from './plan.ts';
 
 /** Whether `value` keeps the bound: `max` and `min` may be touched, `below` and `above` may not. NaN keeps none. */
@@ -41,19 +42,9 @@ export function describeBound(bound: Bound, value: number, unit: string | undefi
   return `${shown[0] ?? ''}${mark} ${sign} ${shown[1] ?? ''}${mark}`;
 }
 
-/** A length of time for people: `350ms`, `15s`, `1m30s`, `24h`. */
+/** A length of time for people, to the second from a second on: `350ms`, `15s`, `1m30s`, `24h`. */
 export function describeMillis(ms: Millis): string {
-  if (ms < 1000) return `${Math.round(ms)}ms`;
-  const seconds = Math.round(ms / 1000);
-  const parts: readonly (readonly [number, string])[] = [
-    [Math.floor(seconds / 3600), 'h'],
-    [Math.floor((seconds % 3600) / 60), 'm'],
-    [seconds % 60, 's'],
-  ];
-  return parts
-    .filter(([count]) => count > 0)
-    .map(([count, mark]) => `${count}${mark}`)
-    .join('');
+  return formatDuration(ms < 1000 ? ms : Math.round(ms / 1000) * 1000);
 }
 
 /** The time of day, UTC: `03:12:04`. */

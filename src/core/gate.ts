@@ -189,29 +189,6 @@ export function gap(state: GateState, from: number, to: number): GateState {
   return { ...state, cursor: Math.max(state.cursor, to), askedAt: Math.max(state.askedAt ?? to, to) };
 }
 
-/**
- * Looks back: judges the points of a range, oldest first, up to the first that could not be looked at. The returned
- * cursor says how far it came. Points behind an answer that was judged already can only find a breach.
- */
-export function judgeSeries(gate: Gate, state: GateState, points: readonly Measurement[]): Judged | undefined {
-  const late = state.newest !== undefined && (points[0]?.at ?? Infinity) <= state.newest && state.latched === undefined;
-  let judged: Judged | undefined;
-  let act: GateAct | undefined;
-  // Rewound, since a late good point after late bad ones must end THEIR pending breach, not the present one.
-  let past: GateState = late ? { ...freshGate(state.cursor), record: state.record } : state;
-  for (const point of points) {
-    if (point.kind === 'error') break;
-    judged = judge(gate, past, point);
-    past = judged.state;
-    act = act?.cause === 'breach' ? act : (judged.act ?? act);
-  }
-  if (judged === undefined) return undefined;
-  if (!late) return { state: judged.state, verdict: judged.verdict, ...(act === undefined ? {} : { act }) };
-  const { latched } = past;
-  if (latched !== undefined) return breached({ ...state, latched, last: latched, record: { ...past.record, samples: state.record.samples } }, latched);
-  return state.last === undefined ? undefined : { state, verdict: state.last };
-}
-
 /** Whether the gate's newest measurement passes and is no older than 2 x `every`, with no breach seen or on its way. */
 export function passing(gate: Gate, state: GateState, now: number): boolean {
   return state.latched === undefined && state.pending === undefined && state.last?.kind === 'go' && now - state.last.at <= 2 * gate.every;

@@ -17,7 +17,7 @@ export async function together<Item, Result>(items: readonly Item[], limit: numb
 export function toEvaluation(instance: string, flag: FlagRef, found: unknown): Evaluation {
   if (isValue(flag, found)) return { kind: 'value', instance, value: found };
   const expected = flag.type === 'boolean' ? 'true or false' : `one of ${flag.type.oneOf.join(', ')}`;
-  const shown = found === undefined ? 'nothing' : (JSON.stringify(found) ?? typeof found).slice(0, 80);
+  const shown = found === undefined || found === null ? 'nothing' : JSON.stringify(found).slice(0, 80);
   return { kind: 'silent', instance, detail: `${instance} answered ${shown} for ${flag.flag}; expected ${expected}` };
 }
 

@@ -38,6 +38,6 @@ export const EVALUATORS: Readonly<Record<string, Kind>> = {
 export async function openEvaluator(name: string, raw: unknown, context: Omit<OpenContext, 'instance'>): Promise<Evaluator> {
   const wanted: unknown = typeof raw === 'object' && raw !== null ? Reflect.get(raw, 'kind') : undefined;
   const found = typeof wanted === 'string' && Object.hasOwn(EVALUATORS, wanted) ? EVALUATORS[wanted] : undefined;
-  if (found === undefined) throw new Terminal('config', `evaluators.${name}.kind is ${JSON.stringify(wanted) ?? 'missing'}; expected one of ${Object.keys(EVALUATORS).join(', ')}`);
+  if (found === undefined) throw new Terminal('config', `evaluators.${name}.kind is ${wanted === undefined ? 'missing' : JSON.stringify(wanted)}; expected one of ${Object.keys(EVALUATORS).join(', ')}`);
   return found.open(raw, { ...context, instance: name });
 }

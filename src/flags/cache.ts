@@ -52,17 +52,17 @@ export async function openFlagCache(url: string, store: FlagReader, options: Fla
   let segments: FlagReading['segments'] = [];
   let current: FlagView = { flags, segments: new Map(), readAt: 0 };
   let wanted: Set<string> | 'all' | undefined;
-  let nudge = Promise.withResolvers<void>();
+  let nudge = Promise.withResolvers<'nudged'>();
 
   function want(keys: string): void {
     if (keys === '*') wanted = 'all';
     else if (wanted !== 'all') wanted = new Set([...(wanted ?? []), ...keys.split(',')]);
-    nudge.resolve();
+    nudge.resolve('nudged');
   }
 
   function take(reading: FlagReading, whole: boolean, readAt: number): void {
     const changed = reading.flags.filter((flag) => BigInt(flag.revision) > BigInt(flags.get(flag.key)?.revision ?? '0'));
-    const kept: Map<string, Flag> = whole ? new Map() : new Map(flags);
+    const kept = whole ? new Map<string, Flag>() : new Map(flags);
     for (const flag of reading.flags) {
       const old = flags.get(flag.key);
       kept.set(flag.key, old !== undefined && BigInt(old.revision) > BigInt(flag.revision) ? old : flag);
@@ -98,7 +98,7 @@ export async function openFlagCache(url: string, store: FlagReader, options: Fla
     const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000, query_timeout: 2_000, keepAlive: true, application_name: 'gonogo flags-listen' });
     const lost = (): void => {
       lostClients.add(client);
-      nudge.resolve();
+      nudge.resolve('nudged');
     };
     client.on('error', lost);
     client.on('end', lost);
@@ -115,6 +115,7 @@ export async function openFlagCache(url: string, store: FlagReader, options: Fla
     return client;
   }
 
+  const isClosing = (): boolean => closing.signal.aborted;
   const lostClients = new WeakSet<pg.Client>();
   let client: pg.Client | undefined = await connect();
   try {
@@ -141,22 +142,19 @@ export async function openFlagCache(url: string, store: FlagReader, options: Fla
 
   let silent = false;
   async function follow(): Promise<void> {
-    while (!closing.signal.aborted) {
-      let timer: NodeJS.Timeout | undefined;
-      const tick = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, every);
-      });
-      await Promise.race([nudge.promise, tick]);
-      clearTimeout(timer);
-      nudge = Promise.withResolvers<void>();
-      if (closing.signal.aborted) return;
+    while (!isClosing()) {
+      const tick = new AbortController();
+      await Promise.race([nudge.promise, delay(every, undefined, { signal: tick.signal }).catch(() => undefined)]);
+      tick.abort();
+      nudge = Promise.withResolvers<'nudged'>();
+      if (isClosing()) return;
       try {
         if (wanted === undefined || client === undefined || lostClients.has(client)) await look();
         else await refresh();
         if (silent) log?.info({ flags: flags.size }, 'the flag store is back');
         silent = false;
       } catch (error) {
-        if (!silent && !closing.signal.aborted) log?.warn({ reason: databaseFailure(error, url, 'flag cache').message, age: Date.now() - current.readAt }, 'flags cannot be read; users get what was read last');
+        if (!silent && !isClosing()) log?.warn({ reason: databaseFailure(error, url, 'flag cache').message, age: Date.now() - current.readAt }, 'flags cannot be read; users get what was read last');
         silent = true;
         if (client !== undefined && error instanceof Error && error.message.includes('timeout')) lostClients.add(client);
         // A lost connection nudges at once; one that cannot be made again must not be tried in a circle.
@@ -175,7 +173,7 @@ export async function openFlagCache(url: string, store: FlagReader, options: Fla
     },
     async close() {
       closing.abort();
-      nudge.resolve();
+      nudge.resolve('nudged');
       await following;
       await client?.end().catch(() => undefined);
     },

@@ -1,16 +1,14 @@
-import { z } from 'zod';
 import { everyone, isOff, off, type Exposure, type FlagValue } from '../core/exposure.ts';
 import type { FlagRef, ProofRef } from '../core/plan.ts';
 import { readDocument } from '../plan/document.ts';
-import { exposureForm, fields, flagKeyForm, flagTextForm, list, nameForm, prose, say, word } from '../plan/forms.ts';
 import { parseWith } from '../plan/load.ts';
 import { spell, type Path, type Places, type Problem } from '../plan/problem.ts';
 import { providerKeyProblem } from './naming.ts';
+import { flagsForm, toEntry, variablesForm } from './registry-forms.ts';
 
 /** Something a flag cannot do without: another flag (with a value, or on) or an environment variable; `when` limits it to one of this flag's own values. */
 export type Requirement = { readonly when?: FlagValue } & (
-  | { readonly kind: 'flag'; readonly flag: string; readonly value?: FlagValue }
-  | { readonly kind: 'env'; readonly variable: string }
+  { readonly kind: 'flag'; readonly flag: string; readonly value?: FlagValue } | { readonly kind: 'env'; readonly variable: string }
 );
 
 /** What people set by hand in an environment, beside the default. */
@@ -96,107 +94,12 @@ export function environmentsOf(registry: Registry): string[] {
   return [...new Set([...registry.entries.values()].flatMap((entry) => Object.keys(entry.lives)))].sort();
 }
 
-const environmentForm = nameForm('an environment');
-const perEnvironment = <T extends z.ZodType>(value: T, expected: string) => z.record(environmentForm, value, { error: expected });
-const variableForm = word('the name of an environment variable, e.g. DATABASE_URL', /^[A-Z][A-Z0-9_]{0,99}$/);
-const valueForm = z.union([z.boolean(), flagTextForm], { error: 'true, false or text' });
-const providerForm = nameForm('the name of a provider in the config');
-
-const homeForm = z.union([providerForm, fields('a home', { provider: providerForm, key: z.string({ error: "the flag's name at the provider" }).optional() })], {
-  error: 'a provider, e.g. builtin, or { provider: builtin, key: chat.enabled }',
-});
-
-const requirementForm = z
-  .union(
-    [
-      flagKeyForm,
-      fields('a requirement', {
-        flag: flagKeyForm.optional().describe('A flag that must be on, or have `value`.'),
-        value: valueForm.optional().describe('The value that the flag must have.'),
-        env: variableForm.optional().describe('An environment variable that must be set.'),
-        when: valueForm.optional().describe("Only for this one of the flag's own values."),
-      }),
-    ],
-    { error: 'a flag, { flag: ..., value: ... } or { env: DATABASE_URL, when: postgresql }' },
-  )
-  .transform((given, context): Requirement => {
-    if (typeof given === 'string') return { kind: 'flag', flag: given };
-    const when = given.when === undefined ? {} : { when: given.when };
-    if (given.flag !== undefined && given.env === undefined) return { kind: 'flag', flag: given.flag, ...(given.value === undefined ? {} : { value: given.value }), ...when };
-    if (given.env !== undefined && given.flag === undefined && given.value === undefined) return { kind: 'env', variable: given.env, ...when };
-    say(context, 'names no one thing', 'give either flag (and value) or env');
-    return z.NEVER;
-  });
-
-const evaluatorForm = nameForm('the name of an evaluator in the config').optional().describe('Which evaluator of the config; the kind itself when left out.');
-const urlForm = word('an address that begins with a host of the config, e.g. ${app}/api/flags', /^\$\{[a-z][a-z0-9-]*\}\/[^\s"'<>\\]{0,500}$/);
-const proofForm = z
-  .union(
-    [
-      fields('a proof', { http: fields('http', { url: urlForm, select: prose('a JMESPath to the value', 500), evaluator: evaluatorForm }) }),
-      fields('a proof', { ofrep: fields('ofrep', { evaluator: evaluatorForm }) }),
-      fields('a proof', { store: fields('store', { evaluator: evaluatorForm }) }),
-    ],
-    { error: '{ http: { url, select } }, { ofrep: {} } or { store: {} }' },
-  )
-  .transform((given): ProofRef => {
-    const [kind, { evaluator, ...settings }] = Object.entries(given)[0] as [string, { evaluator?: string | undefined }];
-    return { evaluator: evaluator ?? kind, with: settings };
-  });
-
-const DEFAULT = 'true, false, a text, or who has it, e.g. { share: 5 }';
-const entryForm = fields('a flag', {
-  title: prose('a title', 200).describe('What people read.'),
-  owner: nameForm('the team that owns it').describe('The team that owns it.'),
-  kind: z.enum(['feature', 'protection'], { error: 'feature or protection' }).optional().describe('A protection is on by default, and no plan turns it off in production; feature when left out.'),
-  type: z.union([z.literal('boolean'), fields('a type', { oneOf: list(flagTextForm, 'a list of texts', 100).min(2, { error: 'at least two texts' }) })], {
-    error: 'boolean, or { oneOf: [full, sse-only] }',
-  }),
-  status: z.enum(['active', 'frozen', 'retired'], { error: 'active, frozen or retired' }).optional().describe('Nothing turns on a frozen or retired flag; active when left out.'),
-  lives: perEnvironment(homeForm, 'a map of environment to provider, e.g. { stage: builtin }').describe('Environment to the provider that it lives at.'),
-  default: perEnvironment(z.union([valueForm, exposureForm], { error: DEFAULT }), 'a map of environment to value').describe('What it is before any launch.'),
-  why: perEnvironment(prose('a reason', 500), 'a map of environment to reason').optional().describe('Why the default is what it is.'),
-  exposures: perEnvironment(fields('an exposure', { to: exposureForm, why: prose('a reason', 500) }), 'a map of environment to { to, why }').optional().describe('What people set by hand there, beside the default.'),
-  requires: list(requirementForm, 'a list of requirements', 50).optional().describe('What it cannot do without.'),
-  exposed: z.boolean({ error: 'true or false' }).optional().describe('May public clients see it; false when left out.'),
-  purpose: prose('what it is for').describe('What it is for.'),
-  effect: prose('what it changes').describe('What it changes.'),
-  env: variableForm.optional().describe('The environment variable that the app reads it from.'),
-  documentation: word('an https address, or a path from the top of the repository', /^(https:\/\/[^\s"'<>]+|[A-Za-z0-9][\w./#-]*)$/).optional().describe('Where it is described.'),
-  teamsCanManage: z.boolean({ error: 'true or false' }).optional().describe('Team admins may switch it for their team; false when left out.'),
-  proof: list(proofForm, 'a list of proofs', 10).optional().describe('Where its users read it; a flag without one cannot be launched.'),
-  population: z.record(z.string(), z.unknown(), { error: 'a map' }).optional().describe('Where real subjects are drawn from.'),
-});
-
-const flagsForm = z.record(flagKeyForm, entryForm, { error: 'a map of flag key to flag' });
-const variablesForm = z.object({ variables: z.record(variableForm, list(environmentForm, 'a list of environments'), { error: 'a map of variable to environments' }).optional() });
-
-type Written = z.output<typeof entryForm>;
-
-function toEntry(key: string, { lives, kind, status, why, exposures, requires, exposed, teamsCanManage, proof, env, documentation, population, ...rest }: Written): FlagEntry {
-  return {
-    key,
-    ...rest,
-    kind: kind ?? 'feature',
-    status: status ?? 'active',
-    lives: Object.fromEntries(Object.entries(lives).map(([environment, home]) => [environment, typeof home === 'string' ? { provider: home, key } : { provider: home.provider, key: home.key ?? key }])),
-    why: why ?? {},
-    exposures: exposures ?? {},
-    requires: requires ?? [],
-    exposed: exposed ?? false,
-    teamsCanManage: teamsCanManage ?? false,
-    proof: proof ?? [],
-    ...(env === undefined ? {} : { env }),
-    ...(documentation === undefined ? {} : { documentation }),
-    ...(population === undefined ? {} : { population }),
-  };
-}
-
 /** Reads a registry from YAML: entries, and what must hold between them. Never throws. */
 export function loadRegistry(text: string): LoadedRegistry {
   const read = readDocument(text);
   if (!read.ok) return read;
-  const { variables, ...written } = typeof read.value === 'object' && read.value !== null && !Array.isArray(read.value) ? (read.value as Record<string, unknown>) : {};
+  const { variables, ...written } =
+    typeof read.value === 'object' && read.value !== null && !Array.isArray(read.value) ? (read.value as Record<string, unknown>) : {};
   const flags = parseWith(flagsForm, { ...read, value: Object.keys(written).length > 0 ? written : read.value });
   const names = parseWith(variablesForm, { ...read, value: { variables } });
   if (!flags.ok || !names.ok) return { ok: false, problems: [flags, names].flatMap((part) => (part.ok ? [] : part.problems)) };
@@ -208,7 +111,8 @@ export function loadRegistry(text: string): LoadedRegistry {
 
 function inspect(entry: FlagEntry, registry: Registry, places: Places): Problem[] {
   const found: Problem[] = [];
-  const complain = (path: Path, message: string, hint: string) => found.push({ code: 'refused', path: spell(path), ...places.value(path), message: `${spell(path)} ${message}`, hint });
+  const complain = (path: Path, message: string, hint: string) =>
+    found.push({ code: 'refused', path: spell(path), ...places.value(path), message: `${spell(path)} ${message}`, hint });
   const { key, type } = entry;
   const environments = Object.keys(entry.lives);
   if (environments.length === 0) complain([key, 'lives'], 'names no environment', 'say where the flag lives, e.g. { stage: builtin }');
@@ -217,22 +121,28 @@ function inspect(entry: FlagEntry, registry: Registry, places: Places): Problem[
     const home = entry.lives[environment];
     const wrong = home === undefined ? undefined : providerKeyProblem(home.provider, home.key);
     if (wrong !== undefined) complain([key, 'lives', environment], `names a key that ${wrong}`, 'name it as the provider does');
-    const twin = [...registry.entries.values()].find((other) => other.key < key && other.lives[environment]?.provider === home?.provider && other.lives[environment]?.key === home?.key);
+    const twin = [...registry.entries.values()].find(
+      (other) => other.key < key && other.lives[environment]?.provider === home?.provider && other.lives[environment]?.key === home?.key,
+    );
     if (twin !== undefined) complain([key, 'lives', environment], `is the home of ${twin.key} too`, 'one flag of a provider has one entry');
   }
   for (const [environment, value] of Object.entries(entry.default)) {
     const path = [key, 'default', environment];
     if (!environments.includes(environment)) complain(path, 'is for an environment where the flag does not live', 'add it to lives, or take it out');
     if (type === 'boolean' && typeof value === 'string') complain(path, 'is text; the flag is boolean', 'write true or false');
-    if (type === 'boolean' && typeof value === 'object' && typeof value.value === 'string') complain(path, 'gives text; the flag is boolean', 'leave value out');
-    if (type !== 'boolean' && (typeof value !== 'string' || !type.oneOf.includes(value))) complain(path, `is none of ${type.oneOf.join(', ')}`, 'write one of them');
+    if (type === 'boolean' && typeof value === 'object' && typeof value.value === 'string')
+      complain(path, 'gives text; the flag is boolean', 'leave value out');
+    if (type !== 'boolean' && (typeof value !== 'string' || !type.oneOf.includes(value)))
+      complain(path, `is none of ${type.oneOf.join(', ')}`, 'write one of them');
     const on = type === 'boolean' && !isOff(defaultExposure(entry, environment));
-    if (isProduction(environment) && entry.kind === 'feature' && on && entry.why[environment] === undefined) complain(path, 'is on; features are off by default', `say why in why.${environment}, or make it false`);
+    if (isProduction(environment) && entry.kind === 'feature' && on && entry.why[environment] === undefined)
+      complain(path, 'is on; features are off by default', `say why in why.${environment}, or make it false`);
     if (isProduction(environment) && entry.kind === 'protection' && value !== true) complain(path, 'is not on; protections are on by default', 'make it true');
   }
   if (entry.kind === 'protection' && type !== 'boolean') complain([key, 'type'], 'is not boolean; a protection is on or off', 'make it boolean');
   for (const part of ['why', 'exposures'] as const) {
-    for (const environment of Object.keys(entry[part])) if (!environments.includes(environment)) complain([key, part, environment], 'is for an environment where the flag does not live', 'take it out');
+    for (const environment of Object.keys(entry[part]))
+      if (!environments.includes(environment)) complain([key, part, environment], 'is for an environment where the flag does not live', 'take it out');
   }
   entry.requires.forEach((need, index) => {
     const path = [key, 'requires', index];
@@ -240,7 +150,8 @@ function inspect(entry: FlagEntry, registry: Registry, places: Places): Problem[
     if (need.kind !== 'flag') return;
     const other = registry.entries.get(need.flag);
     if (other === undefined) complain(path, `names ${need.flag}, which is not in the registry`, 'add it, or mend the name');
-    else if (need.value !== undefined && !takes(other.type, need.value)) complain(path, `asks for a value that ${need.flag} does not have`, 'use one of its values');
+    else if (need.value !== undefined && !takes(other.type, need.value))
+      complain(path, `asks for a value that ${need.flag} does not have`, 'use one of its values');
     else if (needs(need.flag, key, registry, new Set())) complain(path, `names ${need.flag}, which requires ${key} in turn`, 'take one of the two out');
   });
   return found;

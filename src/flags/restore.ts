@@ -104,6 +104,12 @@ export async function restoreFlags(entries: readonly FlagRestore[], send: SendRe
     for (const { entry, sent } of sending) settle(entry, answers.get(entry.key), sent.kind);
   }
 
+  for (const entry of entries) {
+    // Refused here, since the database would refuse everything that is sent with it.
+    if (!/^\d{1,18}$/.test(entry.snapshot.revision) || [entry.key, entry.change, entry.by, entry.comment].some((text) => text.includes('\0'))) {
+      done.set(entry, { kind: 'failed', error: new Terminal('flag-invalid', `flag ${entry.key}: its snapshot's revision is "${entry.snapshot.revision.slice(0, 40)}"; expected a number, and no text with a NUL`) });
+    }
+  }
   for (let look = 0; look < LOOKS && done.size < entries.length; look += 1) {
     const open = entries.filter((entry) => !done.has(entry));
     if (look === 0) await round(open, false);

@@ -2,10 +2,11 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { Exposure, Listed } from '../core/exposure.ts';
 import { Drift, Retryable, Terminal } from '../core/failure.ts';
+import { batched } from './batch.ts';
 import { databaseFailure, checkDatabaseUrl, openDatabase, type Database, type FlagLog, type Statement } from './database.ts';
 import { stateOf, type ChangeKind, type Flag, type FlagChangeEntry, type Segment } from './flag.ts';
 import { LONGEST_NAME } from './naming.ts';
-import { restoreFlags, type FlagRestore, type FlagRestored } from './restore.ts';
+import { restoreFlags, type FlagRestore, type FlagRestored, type SentAnswer, type SentRestore } from './restore.ts';
 import { checkExposure, checkKey, checkListed, completeFlag, LONGEST_TEXT, refuse, textProblem, type NewFlag } from './rules.ts';
 import { FLAG_CHANNEL, FLAG_SCHEMA, FLAG_SCHEMA_VERSION } from './schema.ts';
 
@@ -65,7 +66,7 @@ export interface FlagStore {
   writeMany(writes: readonly FlagWrite[], writing?: Writing): Promise<readonly Flag[]>;
   /** A person's write. `expected` is the revision they saw, or `*` for whatever stands. Throws Drift. */
   putExposure(key: string, exposure: Exposure, expected: string, author: Author): Promise<Flag>;
-  /** Puts flags back by the law of core/journal, on connections of its own, within 1 s; `outcomes[i]` is of `entries[i]`. Throws Retryable when nothing could be done. */
+  /** Puts flags back by the law of core/journal, on connections of its own, each statement within 1 s; `outcomes[i]` is of `entries[i]`. Throws Retryable when nothing could be done. */
   restoreMany(entries: readonly FlagRestore[], signal?: AbortSignal): Promise<readonly FlagRestored[]>;
   /** The newest changes first; `before` is a seq to page on. */
   history(key: string, page?: { readonly limit?: number; readonly before?: string }): Promise<readonly FlagChangeEntry[]>;
@@ -119,6 +120,8 @@ export async function openFlagStore(url: string, options: FlagStoreOptions = {})
   return flagStore(everyday, restoring, log);
 }
 
+/** Two statements in flight keep the disk busy; what arrives meanwhile shares the next commit. */
+const BATCHING = { slots: 2, most: 600 };
 const RESTORE = 'select key, outcome, doc from flag_restore_many($1::jsonb, $2)';
 type Outcome<Word extends string> = { readonly key: string; readonly outcome: Word; readonly doc: Flag | null };
 
@@ -175,6 +178,20 @@ function flagStore(everyday: Database, restoring: Database, log: FlagLog | undef
     });
   }
 
+  async function sendRestores(sent: readonly SentRestore[], patient: boolean): Promise<readonly SentAnswer[]> {
+    const rows = await restoring.call(
+      { name: 'gonogo_flag_restore', text: RESTORE, values: [JSON.stringify(sent), patient] },
+      {
+        afterwards: (answers) => {
+          const changed = (answers as readonly SentAnswer[]).filter((row) => row.outcome === 'written').map((row) => row.key);
+          return changed.length === 0 ? undefined : notification(changed);
+        },
+      },
+    );
+    return rows as readonly SentAnswer[];
+  }
+  const together = batched(BATCHING, (sent: readonly SentRestore[]) => sendRestores(sent, false));
+
   return {
     read,
     get,
@@ -213,17 +230,8 @@ function flagStore(everyday: Database, restoring: Database, log: FlagLog | undef
       }
     },
     async restoreMany(entries, signal) {
-      const outcomes = await restoreFlags(entries, async (sent, patient) => {
-        const statement = { name: 'gonogo_flag_restore', text: RESTORE, values: [JSON.stringify(sent), patient] };
-        const rows = await restoring.call(statement, {
-          signal,
-          afterwards: (answers) => {
-            const changed = (answers as readonly Outcome<string>[]).filter((row) => row.outcome === 'written').map((row) => row.key);
-            return changed.length === 0 ? undefined : notification(changed);
-          },
-        });
-        return rows as readonly Outcome<'missing' | 'locked' | 'moved' | 'same' | 'written'>[];
-      });
+      if (signal?.aborted === true) throw new Retryable('flag store (flags-restore): stopped before anything was sent');
+      const outcomes = await restoreFlags(entries, (sent, patient) => (patient ? sendRestores(sent, true) : together(sent)));
       outcomes.forEach((outcome, i) => {
         const entry = entries[i];
         if (entry !== undefined) log?.info({ flag: entry.key, by: entry.by, change: entry.change, outcome: outcome.kind, new: entry.snapshot.exposure }, 'flag restored');

@@ -13,7 +13,7 @@ export function effective(to: Exposure, entry: FlagEntry, environment: string): 
 }
 
 /** Some who had the value lose it: a lower share, a listed subject dropped, a share drawn anew. Another value for as many is not narrowing. */
-export function narrows(before: Exposure, after: Exposure): boolean {
+function narrows(before: Exposure, after: Exposure): boolean {
   const reach = compareReach(isOff(before) || isOff(after) ? after : { ...after, value: before.value }, before);
   return reach === 'narrower' || reach === 'incomparable';
 }
@@ -27,7 +27,8 @@ export function checkFlags(plan: Plan, registry: Registry, environment: string, 
     const moved = stage.set.flatMap((change, index) => {
       const entry = checkChange(change, [...path, index], registry, environment, complain);
       if (entry === undefined) return [];
-      if (stage.set.findIndex((other) => other.flag === change.flag) < index) complain([...path, index, 'flag'], `is ${change.flag}, which this stage sets already`, 'set it once in a stage');
+      if (stage.set.findIndex((other) => other.flag === change.flag) < index)
+        complain([...path, index, 'flag'], `is ${change.flag}, which this stage sets already`, 'set it once in a stage');
       return [{ change, entry, at: [...path, index], before: now(entry), to: effective(change.to, entry, environment) }];
     });
     const before: Standing = new Map(standing);
@@ -40,11 +41,18 @@ export function checkFlags(plan: Plan, registry: Registry, environment: string, 
       const where: Path = ['stages', at, 'onRollback', 'set', index];
       const entry = checkChange(change, where, registry, environment, complain);
       if (entry === undefined) return;
-      if (stage.onRollback?.set.findIndex((other) => other.flag === change.flag) !== index) complain([...where, 'flag'], `is ${change.flag}, which this fallback sets already`, 'set it once');
-      if (stage.set.some((other) => other.flag === change.flag)) complain([...where, 'flag'], `is ${change.flag}, which this stage sets and a rollback puts back`, 'fall back with another flag');
+      if (stage.onRollback?.set.findIndex((other) => other.flag === change.flag) !== index)
+        complain([...where, 'flag'], `is ${change.flag}, which this fallback sets already`, 'set it once');
+      if (stage.set.some((other) => other.flag === change.flag))
+        complain([...where, 'flag'], `is ${change.flag}, which this stage sets and a rollback puts back`, 'fall back with another flag');
       const was = before.get(entry.key) ?? defaultExposure(entry, environment);
       const to = effective(change.to, entry, environment);
-      if (sameExposure(was, to)) complain([...where, 'to'], `is ${saidOf(to, environment)}, which is how it stands before this stage; no witness could show it`, 'fall back to something else');
+      if (sameExposure(was, to))
+        complain(
+          [...where, 'to'],
+          `is ${saidOf(to, environment)}, which is how it stands before this stage; no witness could show it`,
+          'fall back to something else',
+        );
       checkProtection(entry, to, where, environment, complain);
     });
   });
@@ -75,11 +83,17 @@ function checkChange(change: FlagChange, path: Path, registry: Registry, environ
   const { value } = change.to;
   if (!isOff(change.to) && !takes(type, value)) {
     if (type === 'boolean') complain([...path, 'to', 'value'], 'is text; the flag is boolean', 'leave value out');
-    else if (typeof value === 'boolean') complain([...path, 'to'], `does not say which value: ${change.flag} takes ${type.oneOf.join(', ')}`, `write { value: ${type.oneOf.find((other) => other !== offValue(entry, environment)) ?? ''} }`);
+    else if (typeof value === 'boolean')
+      complain(
+        [...path, 'to'],
+        `does not say which value: ${change.flag} takes ${type.oneOf.join(', ')}`,
+        `write { value: ${type.oneOf.find((other) => other !== offValue(entry, environment)) ?? ''} }`,
+      );
     else complain([...path, 'to', 'value'], `is none of ${type.oneOf.join(', ')}`, 'write one of them');
     return undefined;
   }
-  if (!isOff(change.to) && entry.status !== 'active') complain([...path, 'flag'], `is ${change.flag}, which is ${entry.status}`, 'make it active in the registry first');
+  if (!isOff(change.to) && entry.status !== 'active')
+    complain([...path, 'flag'], `is ${change.flag}, which is ${entry.status}`, 'make it active in the registry first');
   return entry;
 }
 
@@ -93,8 +107,10 @@ interface Move {
 
 function checkMove({ change, entry, at, before, to }: Move, environment: string, complain: Complain): void {
   const path = [...at, 'to'];
-  if (sameExposure(before, to)) complain(path, `is ${saidOf(to, environment)}, as before; no witness could show the change`, 'take it out, or change something');
-  else if (!change.narrows && narrows(before, to)) complain(path, `is ${saidOf(to, environment)}, fewer than before (${inWords(before)})`, 'if that is meant, say narrows: true');
+  if (sameExposure(before, to))
+    complain(path, `is ${saidOf(to, environment)}, as before; no witness could show the change`, 'take it out, or change something');
+  else if (!change.narrows && narrows(before, to))
+    complain(path, `is ${saidOf(to, environment)}, fewer than before (${inWords(before)})`, 'if that is meant, say narrows: true');
   checkProtection(entry, to, at, environment, complain);
 }
 
@@ -125,7 +141,13 @@ function lacksVariable(need: Requirement & { readonly kind: 'env' }, registry: R
   };
 }
 
-function lacksFlag(need: Requirement & { readonly kind: 'flag' }, to: Exposure, registry: Registry, environment: string, now: (entry: FlagEntry) => Exposure): Lack | undefined {
+function lacksFlag(
+  need: Requirement & { readonly kind: 'flag' },
+  to: Exposure,
+  registry: Registry,
+  environment: string,
+  now: (entry: FlagEntry) => Exposure,
+): Lack | undefined {
   const other = registry.entries.get(need.flag);
   if (other === undefined) return undefined;
   const stands = now(other);
@@ -133,13 +155,17 @@ function lacksFlag(need: Requirement & { readonly kind: 'flag' }, to: Exposure, 
   if (need.value !== undefined && need.value !== false) {
     const everyoneHas = stands.share === 100 ? stands.value : offValue(other, environment);
     const everyoneIs = isOff(stands) || stands.share === 100;
-    return everyoneIs && everyoneHas === need.value ? undefined : { message: `needs ${need.flag} to be ${String(need.value)}; it is ${saidOf(stands, environment)} by then`, hint };
+    return everyoneIs && everyoneHas === need.value
+      ? undefined
+      : { message: `needs ${need.flag} to be ${String(need.value)}; it is ${saidOf(stands, environment)} by then`, hint };
   }
   if (need.value === false) return isOff(stands) ? undefined : { message: `needs ${need.flag} to be off; it is ${saidOf(stands, environment)} by then`, hint };
   if (isOff(stands) && other.type === 'boolean') return { message: `needs ${need.flag}; it is ${saidOf(stands, environment)} by then`, hint };
   // Of flags with other values, only how many they reach counts.
   const reach = compareReach({ ...stands, value: to.value }, to);
-  return other.type === 'boolean' && reach === 'narrower' ? { message: `needs ${need.flag}; it reaches fewer (${saidOf(stands, environment)})`, hint } : undefined;
+  return other.type === 'boolean' && reach === 'narrower'
+    ? { message: `needs ${need.flag}; it reaches fewer (${saidOf(stands, environment)})`, hint }
+    : undefined;
 }
 
 /** A name close to what was written, for a slip of the finger. */

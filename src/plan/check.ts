@@ -41,17 +41,34 @@ function twice(paths: readonly (readonly [id: string, path: Path])[], hint: stri
 }
 
 function checkNames(plan: Plan, complain: Complain): void {
-  twice(plan.environments.map((name, index) => [name, ['environments', index]]), 'name it once', complain);
-  twice(plan.stages.map((stage, index) => [stage.id, ['stages', index, 'id']]), 'every stage needs an id of its own', complain);
+  twice(
+    plan.environments.map((name, index) => [name, ['environments', index]]),
+    'name it once',
+    complain,
+  );
+  twice(
+    plan.stages.map((stage, index) => [stage.id, ['stages', index, 'id']]),
+    'every stage needs an id of its own',
+    complain,
+  );
   const items = plan.checklist.map((item, index): [string, Path] => [item.id, ['checklist', index, 'id']]);
   const later = plan.stages.flatMap((stage, at) => stage.checklist.map((item, index): [string, Path] => [item.id, ['stages', at, 'checklist', index, 'id']]));
   twice([...items, ...later], 'every checklist item of a plan needs an id of its own', complain);
   const known = plan.gates.map((gate) => gate.id);
   const used = new Set(plan.stages.flatMap((stage) => stage.gates));
   plan.stages.forEach((stage, at) => {
-    twice(stage.gates.map((id, index) => [id, ['stages', at, 'gates', index]]), 'list it once', complain);
+    twice(
+      stage.gates.map((id, index) => [id, ['stages', at, 'gates', index]]),
+      'list it once',
+      complain,
+    );
     stage.gates.forEach((id, index) => {
-      if (!known.includes(id)) complain(['stages', at, 'gates', index], `is ${id}, which is no gate of this plan`, known.length === 0 ? 'add it under gates' : `known: ${known.join(', ')}`);
+      if (!known.includes(id))
+        complain(
+          ['stages', at, 'gates', index],
+          `is ${id}, which is no gate of this plan`,
+          known.length === 0 ? 'add it under gates' : `known: ${known.join(', ')}`,
+        );
     });
   });
   for (const id of known) if (!used.has(id)) complain(['gates', id], 'is listed by no stage, so it would never be asked', 'list it in a stage, or take it out');
@@ -64,11 +81,15 @@ function checkTimes(plan: Plan, complain: Complain): void {
   plan.stages.forEach((stage, at) => {
     sum += stage.bake;
     armed += stage.gates.length;
-    if (stage.bake > plan.maxDuration) complain(['stages', at, 'bake'], `is ${formatDuration(stage.bake)}; the whole launch may take ${limit}`, 'shorten it, or raise maxDuration');
-    if (stage.bake > 0 && armed === 0) complain(['stages', at, 'bake'], 'is watched by no gate', 'no evidence is never a go: list a gate in this stage or an earlier one');
-    if (stage.onRollback !== undefined && stage.gates.length === 0) complain(['stages', at, 'onRollback'], 'can never happen: it is for the gates that this stage lists, and it lists none', 'list a gate, or take it out');
+    if (stage.bake > plan.maxDuration)
+      complain(['stages', at, 'bake'], `is ${formatDuration(stage.bake)}; the whole launch may take ${limit}`, 'shorten it, or raise maxDuration');
+    if (stage.bake > 0 && armed === 0)
+      complain(['stages', at, 'bake'], 'is watched by no gate', 'no evidence is never a go: list a gate in this stage or an earlier one');
+    if (stage.onRollback !== undefined && stage.gates.length === 0)
+      complain(['stages', at, 'onRollback'], 'can never happen: it is for the gates that this stage lists, and it lists none', 'list a gate, or take it out');
   });
-  if (plan.watch > 0 && armed === 0) complain(['watch'], `is ${formatDuration(plan.watch)} with no gate to watch`, 'list a gate in a stage, or write watch: 0s');
+  if (plan.watch > 0 && armed === 0)
+    complain(['watch'], `is ${formatDuration(plan.watch)} with no gate to watch`, 'list a gate in a stage, or write watch: 0s');
   if (sum > plan.maxDuration && plan.stages.every((stage) => stage.bake <= plan.maxDuration)) {
     complain(['maxDuration'], `is ${limit}; the bakes and the watch alone take ${formatDuration(sum)}`, 'raise it, and leave time for people');
   }
@@ -76,9 +97,17 @@ function checkTimes(plan: Plan, complain: Complain): void {
 
 function checkPeople(stage: Stage, path: Path, complain: Complain): void {
   const rules = [...path, 'signOff'];
-  twice(stage.signOff.map((rule, index) => [rule.role, [...rules, index]]), 'name a role once, with a count', complain);
+  twice(
+    stage.signOff.map((rule, index) => [rule.role, [...rules, index]]),
+    'name a role once, with a count',
+    complain,
+  );
   const [only] = stage.signOff;
   if (stage.signOff.length === 1 && only?.role === 'release-engineer' && only.count === 1) {
-    complain(rules, 'asks for one release-engineer alone; who starts a launch may sign as release-engineer and is never the only signer', 'add a second role, or { role: release-engineer, count: 2 }');
+    complain(
+      rules,
+      'asks for one release-engineer alone; who starts a launch may sign as release-engineer and is never the only signer',
+      'add a second role, or { role: release-engineer, count: 2 }',
+    );
   }
 }

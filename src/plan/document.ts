@@ -27,11 +27,18 @@ export function readDocument(text: string): Read {
   const control = /[^\P{Cc}\t\n\r]/u.exec(text);
   if (control !== null) {
     const before = text.slice(0, control.index).split('\n');
-    return refusal('not_yaml', 'the document holds a control character', 'save it as plain UTF-8 text', { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 });
+    return refusal('not_yaml', 'the document holds a control character', 'save it as plain UTF-8 text', {
+      line: before.length,
+      column: (before.at(-1)?.length ?? 0) + 1,
+    });
   }
   const tokens = tokensOf(text, lines);
   if (typeof tokens === 'string') return refusal('too_large', tokens, 'write it plainly');
-  const [document, second] = new Composer({ version: '1.2', merge: false, uniqueKeys: true, strict: true, prettyErrors: false }).compose(tokens, true, text.length);
+  const [document, second] = new Composer({ version: '1.2', merge: false, uniqueKeys: true, strict: true, prettyErrors: false }).compose(
+    tokens,
+    true,
+    text.length,
+  );
   if (document === undefined) return refusal('not_yaml', 'the document is empty');
   const at = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
@@ -39,7 +46,11 @@ export function readDocument(text: string): Read {
   };
   if (second !== undefined) return refusal('not_yaml', 'a second document begins here', 'one file holds one document', at(second.range[0]));
   const broken = [...document.errors, ...document.warnings];
-  if (broken.length > 0) return { ok: false, problems: broken.slice(0, 20).map((error) => ({ code: 'not_yaml', path: '', ...at(error.pos[0]), ...inWords(error.code, error.message) })) };
+  if (broken.length > 0)
+    return {
+      ok: false,
+      problems: broken.slice(0, 20).map((error) => ({ code: 'not_yaml', path: '', ...at(error.pos[0]), ...inWords(error.code, error.message) })),
+    };
   const read = toData(document, at);
   const found = read.ok ? [] : read.problems;
   const loose = looseSecrets(text, found);
@@ -51,7 +62,16 @@ function looseSecrets(text: string, found: readonly Problem[]): Problem[] {
   return text.split('\n').flatMap((line, index): Problem[] => {
     const kind = secretKind(line);
     if (kind === undefined || found.some((problem) => problem.code === 'secret_in_plan' && problem.line === index + 1)) return [];
-    return [{ code: 'secret_in_plan', path: '', line: index + 1, column: 1, message: `this line holds what looks like ${kind}`, hint: 'take it out and change it at its vendor' }];
+    return [
+      {
+        code: 'secret_in_plan',
+        path: '',
+        line: index + 1,
+        column: 1,
+        message: `this line holds what looks like ${kind}`,
+        hint: 'take it out and change it at its vendor',
+      },
+    ];
   });
 }
 
@@ -80,7 +100,8 @@ function tokensOf(text: string, lines: LineCounter): CST.Token[] | string {
     tokens.push(...parser.next(lexeme));
     if (parser.stack.length > LIMITS.depth) return `the document is nested more than ${LIMITS.depth} levels deep`;
     const top = parser.stack.at(-1);
-    if (top !== undefined && 'items' in top && top.items.length > LIMITS.entries) return `a list or map of the document has more than ${LIMITS.entries} entries`;
+    if (top !== undefined && 'items' in top && top.items.length > LIMITS.entries)
+      return `a list or map of the document has more than ${LIMITS.entries} entries`;
   }
   tokens.push(...parser.end());
   return tokens;
@@ -107,7 +128,8 @@ function toData(document: Document.Parsed, at: (offset: number) => Position): Re
   const values = new Map<string, Position>();
   const names = new Map<string, Position>();
   const start = (node: unknown): Position => at((node as Node | null)?.range?.[0] ?? 0);
-  const complain = (code: ProblemCode, path: Path, position: Position, message: string, hint: string) => problems.push({ code, path: spell(path), ...position, message, hint });
+  const complain = (code: ProblemCode, path: Path, position: Position, message: string, hint: string) =>
+    problems.push({ code, path: spell(path), ...position, message, hint });
 
   const walk = (node: unknown, path: Path): unknown => {
     const position = start(node);
@@ -120,7 +142,14 @@ function toData(document: Document.Parsed, at: (offset: number) => Position): Re
     if (isSeq(node)) return node.items.map((item, index) => walk(item, [...path, index]));
     if (isScalar(node)) {
       const kind = typeof node.value === 'string' ? secretKind(node.value) : undefined;
-      if (kind !== undefined) complain('secret_in_plan', path, position, `${what} holds what looks like ${kind}`, 'take it out and change it at its vendor; config holds secrets, as references');
+      if (kind !== undefined)
+        complain(
+          'secret_in_plan',
+          path,
+          position,
+          `${what} holds what looks like ${kind}`,
+          'take it out and change it at its vendor; config holds secrets, as references',
+        );
       return node.value;
     }
     if (!isMap(node)) {
@@ -136,7 +165,8 @@ function toData(document: Document.Parsed, at: (offset: number) => Position): Re
         complain('unknown_field', path, start(key), `${what} has the reserved name ${name}`, 'choose another name');
       } else {
         const kind = secretKind(name);
-        if (kind !== undefined) complain('secret_in_plan', path, start(key), `${what} has a name that looks like ${kind}`, 'take it out and change it at its vendor');
+        if (kind !== undefined)
+          complain('secret_in_plan', path, start(key), `${what} has a name that looks like ${kind}`, 'take it out and change it at its vendor');
         names.set(slot([...path, name]), start(key));
         map[name] = walk(value, [...path, name]);
         if (value === null) values.set(slot([...path, name]), start(key));

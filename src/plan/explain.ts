@@ -23,7 +23,8 @@ export function explain(plan: Plan, registry: Registry, environment?: string): s
     story.push(...tellStage(stage, index, elapsed, plan, registry, places, standing));
     elapsed += stage.bake;
   });
-  if (plan.watch > 0) story.push(`After the last stage everything is watched for ${formatDuration(plan.watch)} more, every gate armed; then the launch is launched.`);
+  if (plan.watch > 0)
+    story.push(`After the last stage everything is watched for ${formatDuration(plan.watch)} more, every gate armed; then the launch is launched.`);
   else story.push('After the last stage the launch is launched.');
   story.push(
     `From the first change to that moment, a breach of any gate, a matching alert or a person's word puts every flag back to what it was${plan.stages.some((stage) => stage.onRollback !== undefined) ? ' (unless a stage above says otherwise)' : ''}: within ${formatDuration(plan.rollback.within)}, proven where the users read it.`,
@@ -32,7 +33,15 @@ export function explain(plan: Plan, registry: Registry, environment?: string): s
   return story;
 }
 
-function tellStage(stage: Stage, index: number, elapsed: number, plan: Plan, registry: Registry, places: readonly string[], standing: Map<string, Exposure>): string[] {
+function tellStage(
+  stage: Stage,
+  index: number,
+  elapsed: number,
+  plan: Plan,
+  registry: Registry,
+  places: readonly string[],
+  standing: Map<string, Exposure>,
+): string[] {
   const name = `Stage ${index + 1}, ${stage.title === undefined ? stage.id : `${quote(stage.title)} (${stage.id})`}`;
   const told: string[] = [];
   const before = [
@@ -40,14 +49,18 @@ function tellStage(stage: Stage, index: number, elapsed: number, plan: Plan, reg
     ...(stage.signOff.length > 0 ? [`${both(stage.signOff.map(signer))} must say go`] : []),
   ];
   const earliest = elapsed > 0 ? ` It opens ${formatDuration(elapsed)} after the first change at the earliest.` : '';
-  told.push(`${name}: ${before.length > 0 ? `first ${both(before)}` : index === 0 ? 'it opens at once' : 'it opens as soon as the stage before has baked'}.${earliest}`);
+  told.push(
+    `${name}: ${before.length > 0 ? `first ${both(before)}` : index === 0 ? 'it opens at once' : 'it opens as soon as the stage before has baked'}.${earliest}`,
+  );
   told.push(`Then ${both(stage.set.map((change) => move(change, registry, places, standing)))}.`);
   const gates = plan.gates.filter((gate) => stage.gates.includes(gate.id));
   if (gates.length > 0) told.push(`From then on it asks: ${gates.map(tellGate).join('; ')}.`);
   if (stage.bake > 0) told.push(`It must stay healthy for ${formatDuration(stage.bake)}; only minutes with fresh, healthy data count.`);
   if (stage.onRollback !== undefined) {
     const fallback = stage.onRollback.set.map((change) => `${change.flag} is set to ${inWords(change.to)}`);
-    told.push(`If ${either(stage.gates)} breaches while this stage is the last that moved, only this stage's flags go back${fallback.length > 0 ? ` and ${both(fallback)}` : ''}; the launch then waits for a person to conclude it.`);
+    told.push(
+      `If ${either(stage.gates)} breaches while this stage is the last that moved, only this stage's flags go back${fallback.length > 0 ? ` and ${both(fallback)}` : ''}; the launch then waits for a person to conclude it.`,
+    );
   }
   return told;
 }

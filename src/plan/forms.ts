@@ -23,7 +23,10 @@ export function word(expected: string, shape: RegExp): z.ZodString {
 
 /** Text of one line or more for people to read, up to `longest` characters. */
 export function prose(expected: string, longest = 2000): z.ZodString {
-  return z.string({ error: expected }).min(1, { error: expected }).max(longest, { error: `at most ${longest} characters` });
+  return z
+    .string({ error: expected })
+    .min(1, { error: expected })
+    .max(longest, { error: `at most ${longest} characters` });
 }
 
 /** A list; `expected` says of what. */
@@ -66,10 +69,16 @@ export const flagTextForm = z.string({ error: 'text of at most 200 characters' }
 const SHARE = 'a number from 0 to 100 with at most 3 decimals';
 const ATTRIBUTE = 'the name of an attribute, e.g. contract';
 const attributeForm = word(ATTRIBUTE, /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/);
-const memberForm = z.string({ error: 'text (put numbers in quotes)' }).min(1, { error: 'text that is not empty' }).max(LONGEST_NAME, { error: `text of at most ${LONGEST_NAME} characters` });
+const memberForm = z
+  .string({ error: 'text (put numbers in quotes)' })
+  .min(1, { error: 'text that is not empty' })
+  .max(LONGEST_NAME, { error: `text of at most ${LONGEST_NAME} characters` });
 
 const audience = fields('who gets which value', {
-  value: z.union([z.boolean(), flagTextForm], { error: 'true, false or one of the values of the flag' }).optional().describe('The value to give: text for a flag with allowed values; true when left out. Alone it is for everyone.'),
+  value: z
+    .union([z.boolean(), flagTextForm], { error: 'true, false or one of the values of the flag' })
+    .optional()
+    .describe('The value to give: text for a flag with allowed values; true when left out. Alone it is for everyone.'),
   share: z
     .number({ error: SHARE })
     .min(0, { error: SHARE })
@@ -79,7 +88,9 @@ const audience = fields('who gets which value', {
     .describe('A stable share of everyone, in percent.'),
   by: attributeForm.optional().describe('The attribute that the share is drawn by, e.g. contract; the key of the subject when left out.'),
   listed: z
-    .record(attributeForm, list(memberForm, 'a list of text, e.g. [internal]', 1000).min(1, { error: 'a list that names somebody' }), { error: 'a map of attribute to list, e.g. { segment: [internal] }' })
+    .record(attributeForm, list(memberForm, 'a list of text, e.g. [internal]', 1000).min(1, { error: 'a list that names somebody' }), {
+      error: 'a map of attribute to list, e.g. { segment: [internal] }',
+    })
     .optional()
     .describe('Subjects named one by one: attribute to the list of its values.'),
 });
@@ -95,7 +106,8 @@ export const exposureForm = z
     if (share === undefined && by !== undefined) say(context, 'has by without share', 'say how much: { share: 5, by: contract }');
     else if (share === 0 && lists.length === 0) say(context, 'has a share of 0', 'to turn the flag off write to: off');
     else if (listed !== undefined && lists.length === 0) say(context, 'lists nobody', 'name somebody, or write to: off');
-    else if (value === false && (share !== undefined || listed !== undefined)) say(context, 'gives false to some', 'say who keeps true instead: share and listed name those who have it on');
+    else if (value === false && (share !== undefined || listed !== undefined))
+      say(context, 'gives false to some', 'say who keeps true instead: share and listed name those who have it on');
     else if (share === undefined && listed === undefined && to.value === undefined) say(context, 'says nothing', 'write everyone, off, or who gets it');
     if (value === false) return off(true);
     return normalize({ value, share: share ?? (lists.length === 0 ? 100 : 0), by: by ?? 'key', listed: lists });

@@ -41,7 +41,13 @@ function translate(issue: Issue, before: Path, root: unknown, places: Places, me
       }));
     case 'invalid_key':
       return [
-        { code: 'wrong_value', path: spell(path), ...places.name(path), message: `${spell(path.slice(0, -1)) || 'the document'} has the name ${show(path.at(-1))}; expected ${issue.issues[0]?.message ?? 'a name'}`, hint: '' },
+        {
+          code: 'wrong_value',
+          path: spell(path),
+          ...places.name(path),
+          message: `${spell(path.slice(0, -1)) || 'the document'} has the name ${show(path.at(-1))}; expected ${issue.issues[0]?.message ?? 'a name'}`,
+          hint: '',
+        },
       ];
     case 'invalid_union': {
       const branch = chosen(issue.errors, path, found, meant);
@@ -54,15 +60,25 @@ function translate(issue: Issue, before: Path, root: unknown, places: Places, me
       break;
     }
   }
-  if (found === undefined) return [{ code: 'missing_field', path: spell(path), ...places.value(path), message: `${what} is missing; expected ${issue.message}`, hint: '' }];
-  return [{ code: 'wrong_value', path: spell(path), ...places.value(path), message: `${what} is ${show(found)}; expected ${expected(issue.message, path, root)}`, hint: '' }];
+  if (found === undefined)
+    return [{ code: 'missing_field', path: spell(path), ...places.value(path), message: `${what} is missing; expected ${issue.message}`, hint: '' }];
+  return [
+    {
+      code: 'wrong_value',
+      path: spell(path),
+      ...places.value(path),
+      message: `${what} is ${show(found)}; expected ${expected(issue.message, path, root)}`,
+      hint: '',
+    },
+  ];
 }
 
 /** The member that was meant: told by `meant`, else the only one that got further than the value's type. */
 function chosen(branches: readonly (readonly Issue[])[], path: Path, found: unknown, meant: Meant): readonly Issue[] | undefined {
   const index = meant(path, found);
   if (index !== undefined) return branches[index];
-  const wrongType = (issues: readonly Issue[]) => issues.some((issue) => issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value'));
+  const wrongType = (issues: readonly Issue[]) =>
+    issues.some((issue) => issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value'));
   const inside = branches.filter((issues) => issues.length > 0 && !wrongType(issues));
   return inside.length === 1 ? inside[0] : undefined;
 }
@@ -74,5 +90,9 @@ function expected(message: string, path: Path, root: unknown): string {
 }
 
 function look(root: unknown, path: Path): unknown {
-  return path.reduce<unknown>((value, part) => (typeof value === 'object' && value !== null && Object.hasOwn(value, part) ? (value as Record<string | number, unknown>)[part] : undefined), root);
+  return path.reduce<unknown>(
+    (value, part) =>
+      typeof value === 'object' && value !== null && Object.hasOwn(value, part) ? (value as Record<string | number, unknown>)[part] : undefined,
+    root,
+  );
 }

@@ -1,9 +1,10 @@
 import type { z } from 'zod';
 import type { Plan } from '../core/plan.ts';
 import { readDocument, readObject, type Read } from './document.ts';
+import { meantGate } from './gate-forms.ts';
 import { toProblems, type Meant } from './issues.ts';
 import type { Places, Problem } from './problem.ts';
-import { meantGate, planSchema } from './schema.ts';
+import { planSchema } from './schema.ts';
 
 /** A plan with the place of everything in its text (for `checkPlan`), or everything that is wrong with it. */
 export type LoadedPlan = { readonly ok: true; readonly plan: Plan; readonly places: Places } | { readonly ok: false; readonly problems: readonly Problem[] };

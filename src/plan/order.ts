@@ -13,7 +13,10 @@ export function bindOrder(plan: Plan, registry: Registry, environment: string): 
   const flags = names.map((name): FlagRef => {
     const entry = registry.entries.get(name);
     const ref = entry === undefined ? undefined : flagRef(entry, environment);
-    if (ref === undefined) throw new Error(`the flag ${name} ${entry === undefined ? 'is not in the registry' : `does not live in ${environment}`}; check the plan before it is bound`);
+    if (ref === undefined)
+      throw new Error(
+        `the flag ${name} ${entry === undefined ? 'is not in the registry' : `does not live in ${environment}`}; check the plan before it is bound`,
+      );
     return ref;
   });
   const bind = (change: FlagChange): FlagChange => {
@@ -48,7 +51,13 @@ export function speedUp(plan: Plan, times: number): Plan {
   return {
     ...plan,
     watch: faster(plan.watch),
-    gates: plan.gates.map((gate): Gate => ({ ...gate, every: Math.max(1000, faster(gate.every)), for: faster(gate.for), noData: policy(gate.noData), error: policy(gate.error) })),
+    gates: plan.gates.map((gate): Gate => ({
+      ...gate,
+      every: Math.max(1000, faster(gate.every)),
+      for: faster(gate.for),
+      noData: policy(gate.noData),
+      error: policy(gate.error),
+    })),
     stages: plan.stages.map((stage) => ({ ...stage, bake: faster(stage.bake) })),
   };
 }

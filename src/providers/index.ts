@@ -31,6 +31,6 @@ export const PROVIDERS: Readonly<Record<string, Kind>> = {
 export async function openProvider(name: string, raw: unknown, context: Omit<OpenContext, 'instance'>): Promise<FlagProvider> {
   const wanted: unknown = typeof raw === 'object' && raw !== null ? Reflect.get(raw, 'kind') : undefined;
   const found = typeof wanted === 'string' && Object.hasOwn(PROVIDERS, wanted) ? PROVIDERS[wanted] : undefined;
-  if (found === undefined) throw new Terminal('config', `providers.${name}.kind is ${JSON.stringify(wanted) ?? 'missing'}; expected one of ${Object.keys(PROVIDERS).join(', ')}`);
+  if (found === undefined) throw new Terminal('config', `providers.${name}.kind is ${wanted === undefined ? 'missing' : JSON.stringify(wanted)}; expected one of ${Object.keys(PROVIDERS).join(', ')}`);
   return found.open(raw, { ...context, instance: name });
 }

@@ -54,7 +54,7 @@ it.each([
 it.each([
   [350, '350ms'],
   [15_000, '15s'],
-  [90_000, '1m30s'],
+  [90_200, '1m30s'],
   [86_400_000, '24h'],
 ])('a time for people: %d', (ms, text) => {
   expect(describeMillis(ms)).toBe(text);

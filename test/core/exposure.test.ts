@@ -14,18 +14,25 @@ function has(e: Exposure, at: { readonly key: number; readonly contract: number 
   return (e.by === 'contract' ? at.contract : at.key) < e.share;
 }
 
-const subject = fc.tuple(fc.record({ key: fc.double({ min: 0, max: 99.99, noNaN: true }), contract: fc.double({ min: 0, max: 99.99, noNaN: true }) }), fc.dictionary(attribute, member, { maxKeys: 2 }));
+const subject = fc.tuple(
+  fc.record({ key: fc.double({ min: 0, max: 99.99, noNaN: true }), contract: fc.double({ min: 0, max: 99.99, noNaN: true }) }),
+  fc.dictionary(attribute, member, { maxKeys: 2 }),
+);
 
 test('the normal form reaches the same subjects', () => {
-  fc.assert(fc.property(exposure, subject, (e, [at, attributes]) => {
+  fc.assert(
+    fc.property(exposure, subject, (e, [at, attributes]) => {
       expect(has(normalize(e), at, attributes)).toBe(has(e, at, attributes));
-    }));
+    }),
+  );
 });
 
 test('the normal form of a normal form is itself', () => {
-  fc.assert(fc.property(exposure, (e) => {
+  fc.assert(
+    fc.property(exposure, (e) => {
       expect(normalize(normalize(e))).toEqual(normalize(e));
-    }));
+    }),
+  );
 });
 
 test('the order of lists and of their members does not matter', () => {
@@ -40,9 +47,11 @@ test('the order of lists and of their members does not matter', () => {
 
 test('narrower one way is wider the other', () => {
   const mirror: Record<Reach, Reach> = { same: 'same', narrower: 'wider', wider: 'narrower', incomparable: 'incomparable' };
-  fc.assert(fc.property(exposure, exposure, (a, b) => {
+  fc.assert(
+    fc.property(exposure, exposure, (a, b) => {
       expect(compareReach(b, a)).toBe(mirror[compareReach(a, b)]);
-    }));
+    }),
+  );
 });
 
 test('whoever has the narrower one has the wider one too', () => {
@@ -83,7 +92,11 @@ test.each<[Exposure, Exposure, Reach]>([
   [{ ...off(true), share: 5, by: 'contract' }, { ...off(true), share: 25, by: 'key' }, 'incomparable'],
   [everyone('full'), everyone('sse-only'), 'incomparable'],
   [everyone(true), { ...everyone(true), by: 'contract' }, 'same'],
-  [{ ...off(true), listed: [{ attribute: 'team', values: ['a', 'b'] }] }, { ...off(true), listed: [{ attribute: 'team', values: ['b', 'c'] }] }, 'incomparable'],
+  [
+    { ...off(true), listed: [{ attribute: 'team', values: ['a', 'b'] }] },
+    { ...off(true), listed: [{ attribute: 'team', values: ['b', 'c'] }] },
+    'incomparable',
+  ],
 ])('%j is beside %j: %s', (a, b, reach) => {
   expect(compareReach(a, b)).toBe(reach);
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { evidence, freshGate, gap, judge, judgeSeries, passing, staleAfter, type GateAct, type GateState, type Judged } from '../../src/core/gate.ts';
+import { evidence, freshGate, gap, judge, passing, staleAfter, type GateAct, type GateState, type Judged } from '../../src/core/gate.ts';
 import type { Measurement } from '../../src/core/measurement.ts';
 import type { Gate } from '../../src/core/plan.ts';
 import { severity, worseOf, type Verdict } from '../../src/core/verdict.ts';
@@ -206,24 +206,12 @@ describe('no evidence', () => {
 });
 
 describe('looking back', () => {
-  const gate = threshold({ for: 30_000 });
-  it('finds a breach that came and went', () => {
-    const { state } = run(gate, value(T, 0.1));
+  it('finds a breach that came and went, from the points in their order', () => {
+    const gate = threshold({ for: 30_000 });
     const points = [15, 30, 45, 60, 75].map((s) => value(after(s), s >= 30 && s <= 60 ? 2 : 0.1));
-    const judged = judgeSeries(gate, state, points);
-    expect(judged?.verdict).toMatchObject({ kind: 'no-go', since: after(30) });
-    expect(judged?.act).toMatchObject({ kind: 'rollback', since: after(30) });
-  });
-  it('finds it even when the present was judged first', () => {
-    const { state } = run(gate, value(T, 0.1), value(after(90), 0.1));
-    const points = [15, 30, 45, 60, 75].map((s) => value(after(s), s >= 30 && s <= 60 ? 2 : 0.1));
-    expect(judgeSeries(gate, state, points)?.verdict).toMatchObject({ kind: 'no-go', since: after(30) });
-    expect(judgeSeries(gate, state, points.slice(0, 2))?.state).toEqual(state);
-  });
-  it('stops at the first point that could not be looked at', () => {
-    const judged = judgeSeries(gate, freshGate(T), [value(after(15), 0.1), failed(after(30)), value(after(45), 0.1)]);
-    expect(judged?.state.cursor).toBe(after(15));
-    expect(judgeSeries(gate, freshGate(T), [failed(after(15))])).toBeUndefined();
+    const { verdict, acts } = run(gate, value(T, 0.1), failed(after(80)), ...points, value(after(90), 0.1));
+    expect(verdict).toMatchObject({ kind: 'no-go', since: after(30) });
+    expect(acts[0]).toMatchObject({ kind: 'rollback', since: after(30) });
   });
 });
 
@@ -252,16 +240,14 @@ describe('what must always be true', () => {
       .tuple(at, fc.constantFrom(0, 0.005, 0.5, 1, 2, 100), fc.constantFrom(undefined, 0, 4, 5, 500))
       .map(([t, v, samples]) => value(t, v, samples === undefined ? {} : { samples })),
   );
-  type Happening = { readonly m: Measurement } | { readonly gap: readonly [number, number] } | { readonly back: readonly Measurement[] };
+  type Happening = { readonly m: Measurement } | { readonly gap: readonly [number, number] };
   const happening: fc.Arbitrary<Happening> = fc.oneof(
     { weight: 8, arbitrary: anything.map((m) => ({ m })) },
     { weight: 1, arbitrary: fc.tuple(at, at).map(([a, b]) => ({ gap: [Math.min(a, b), Math.max(a, b)] as const })) },
-    { weight: 1, arbitrary: fc.array(anything, { maxLength: 6 }).map((points) => ({ back: [...points].sort((a, b) => a.at - b.at) })) },
   );
   function step(gate: Gate, state: GateState, h: Happening): GateState {
     if ('m' in h) return judge(gate, state, h.m).state;
-    if ('gap' in h) return gap(state, h.gap[0], h.gap[1]);
-    return judgeSeries(gate, state, h.back)?.state ?? state;
+    return gap(state, h.gap[0], h.gap[1]);
   }
 
   it('no order of events unlatches a breach', () => {

@@ -25,7 +25,7 @@ describe("the real OpenFeature SDK with its OFREP provider", () => {
   beforeAll(async () => {
     under = await storeUnderTest();
     server = await serveOfrep(() => under.cache.view(), all, 'sdk-token');
-    const provider = new OFREPProvider({ baseUrl: server.url, headers: [['Authorization', 'Bearer sdk-token']], fetchImplementation: (input, init) => fetch(input, { ...init, signal: AbortSignal.timeout(2_000) }) });
+    const provider = new OFREPProvider({ baseUrl: server.url, headers: [['Authorization', 'Bearer sdk-token']], fetchImplementation: (input: string | URL | Request, init?: RequestInit) => fetch(input, { ...init, signal: AbortSignal.timeout(2_000) }) });
     await OpenFeature.setProviderAndWait('ofrep-test', provider);
     client = OpenFeature.getClient('ofrep-test');
   });

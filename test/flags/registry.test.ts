@@ -44,7 +44,9 @@ describe('the registry of the repository', () => {
 
 describe('an entry with its environment chosen', () => {
   test('a boolean is off for those who are not exposed', () => {
-    const entry = load(`chat:${FLAG}  proof: [{ http: { url: '\${app}/flags', select: chat } }, { ofrep: { evaluator: edge } }, { store: {} }]\n`).entries.get('chat');
+    const entry = load(`chat:${FLAG}  proof: [{ http: { url: '\${app}/flags', select: chat } }, { ofrep: { evaluator: edge } }, { store: {} }]\n`).entries.get(
+      'chat',
+    );
     expect(entry && flagRef(entry, 'stage')).toEqual({
       flag: 'chat',
       provider: 'builtin',
@@ -82,22 +84,62 @@ describe('an entry with its environment chosen', () => {
 });
 
 test.each([
-  ['a flag without an owner', change('owner: team', ''), 'flags.yaml:2:3  chat.owner is missing; expected the team that owns it in lower case (letters, digits and -, a letter first, at most 40)'],
-  ['no default where it lives', change('default: { stage: false }', 'default: {}'), 'flags.yaml:8:12  chat.default has nothing for stage, where the flag lives (add stage)'],
-  ['a default elsewhere', change('stage: false', 'stage: false, prod: false'), 'flags.yaml:8:34  chat.default.prod is for an environment where the flag does not live (add it to lives, or take it out)'],
+  [
+    'a flag without an owner',
+    change('owner: team', ''),
+    'flags.yaml:2:3  chat.owner is missing; expected the team that owns it in lower case (letters, digits and -, a letter first, at most 40)',
+  ],
+  [
+    'no default where it lives',
+    change('default: { stage: false }', 'default: {}'),
+    'flags.yaml:8:12  chat.default has nothing for stage, where the flag lives (add stage)',
+  ],
+  [
+    'a default elsewhere',
+    change('stage: false', 'stage: false, prod: false'),
+    'flags.yaml:8:34  chat.default.prod is for an environment where the flag does not live (add it to lives, or take it out)',
+  ],
   ['text for a boolean', change('stage: false', 'stage: full'), 'flags.yaml:8:21  chat.default.stage is text; the flag is boolean (write true or false)'],
-  ['a value that is not allowed', change('boolean', '{ oneOf: [full, sse-only] }').replace('stage: false', 'stage: pigeon'), 'flags.yaml:8:21  chat.default.stage is none of full, sse-only (write one of them)'],
-  ['a requirement that leads nowhere', `chat:${FLAG}  requires: [nothing]\n`, 'flags.yaml:9:14  chat.requires[0] names nothing, which is not in the registry (add it, or mend the name)'],
-  ['a feature that is on in production', change('stage: builtin', 'prod: builtin').replace('stage: false', 'prod: true'), 'flags.yaml:8:20  chat.default.prod is on; features are off by default (say why in why.prod, or make it false)'],
+  [
+    'a value that is not allowed',
+    change('boolean', '{ oneOf: [full, sse-only] }').replace('stage: false', 'stage: pigeon'),
+    'flags.yaml:8:21  chat.default.stage is none of full, sse-only (write one of them)',
+  ],
+  [
+    'a requirement that leads nowhere',
+    `chat:${FLAG}  requires: [nothing]\n`,
+    'flags.yaml:9:14  chat.requires[0] names nothing, which is not in the registry (add it, or mend the name)',
+  ],
+  [
+    'a feature that is on in production',
+    change('stage: builtin', 'prod: builtin').replace('stage: false', 'prod: true'),
+    'flags.yaml:8:20  chat.default.prod is on; features are off by default (say why in why.prod, or make it false)',
+  ],
   [
     'a protection that is off in production',
     `${change('stage: builtin', 'prod: builtin').replace('stage: false', 'prod: false')}  kind: protection\n`,
     'flags.yaml:8:20  chat.default.prod is not on; protections are on by default (make it true)',
   ],
-  ['a Waffle flag without its prefix', change('stage: builtin', 'stage: waffle'), 'flags.yaml:7:19  chat.lives.stage names a key that must begin with flag_ at a Waffle provider (name it as the provider does)'],
-  ['a proof that names a host', `chat:${FLAG}  proof: [{ http: { url: 'https://10.0.0.1/', select: x } }]\n`, 'flags.yaml:9:26  chat.proof[0].http.url is "https://10.0.0.1/"; expected an address that begins with a host of the config, e.g. ${app}/api/flags'],
-  ['a proof of no known kind', `chat:${FLAG}  proof: [{ guess: {} }]\n`, 'flags.yaml:9:11  chat.proof[0] is a map; expected { http: { url, select } }, { ofrep: {} } or { store: {} }'],
-  ['a key that is a path', `../chat:${FLAG}`, `flags.yaml:1:1  the document has the name "../chat"; expected a flag's key of letters, digits, dots, _ and -, e.g. chat.enabled`],
+  [
+    'a Waffle flag without its prefix',
+    change('stage: builtin', 'stage: waffle'),
+    'flags.yaml:7:19  chat.lives.stage names a key that must begin with flag_ at a Waffle provider (name it as the provider does)',
+  ],
+  [
+    'a proof that names a host',
+    `chat:${FLAG}  proof: [{ http: { url: 'https://10.0.0.1/', select: x } }]\n`,
+    'flags.yaml:9:26  chat.proof[0].http.url is "https://10.0.0.1/"; expected an address that begins with a host of the config, e.g. ${app}/api/flags',
+  ],
+  [
+    'a proof of no known kind',
+    `chat:${FLAG}  proof: [{ guess: {} }]\n`,
+    'flags.yaml:9:11  chat.proof[0] is a map; expected { http: { url, select } }, { ofrep: {} } or { store: {} }',
+  ],
+  [
+    'a key that is a path',
+    `../chat:${FLAG}`,
+    `flags.yaml:1:1  the document has the name "../chat"; expected a flag's key of letters, digits, dots, _ and -, e.g. chat.enabled`,
+  ],
   ['a value in variables', `variables: { TOKEN: secret }\nchat:${FLAG}`, 'flags.yaml:1:21  variables.TOKEN is "secret"; expected a list of environments'],
 ])('%s is refused', (_, text, message) => {
   expect(told(text)).toContain(message);

@@ -163,10 +163,10 @@ describe('writing', () => {
     const [a, b] = [await newFlag(), await newFlag()];
     await session(async (client) => {
       const heard: string[] = [];
-      const both = Promise.withResolvers<void>();
+      const both = Promise.withResolvers<string>();
       client.on('notification', (message) => {
         heard.push(message.payload ?? '');
-        both.resolve();
+        both.resolve('heard');
       });
       await client.query('listen gonogo_flag');
       await store.writeMany([write(a, everyone(true), '1', 'n'), write(b, everyone(true), '1', 'n')]);

@@ -19,7 +19,10 @@ function told(stages: string, environment = 'stage'): string[] {
 const stage = (id: string, set: string) => `  - { id: ${id}, set: [${set}] }\n`;
 
 test.each([
-  ['a share that grows', stage('one', '{ flag: chat, to: { share: 5 } }') + stage('two', '{ flag: chat, to: { share: 25 } }') + stage('three', '{ flag: chat, to: everyone }')],
+  [
+    'a share that grows',
+    stage('one', '{ flag: chat, to: { share: 5 } }') + stage('two', '{ flag: chat, to: { share: 25 } }') + stage('three', '{ flag: chat, to: everyone }'),
+  ],
   ['a list that everyone replaces', stage('one', '{ flag: chat, to: { listed: { team: [a] } } }') + stage('two', '{ flag: chat, to: everyone }')],
   ['narrowing that says so', stage('one', '{ flag: chat, to: everyone }') + stage('two', '{ flag: chat, to: { share: 5 }, narrows: true }')],
   ['a text flag that changes for as many', stage('one', '{ flag: transport, to: { value: sse-only } }')],
@@ -33,8 +36,16 @@ test.each([
 });
 
 test.each([
-  ['a required flag that is turned off again', stage('one', '{ flag: chat, to: everyone }') + stage('two', '{ flag: chat, to: off, narrows: true }, { flag: chat.files, to: everyone }'), /needs chat; it is off in stage/],
-  ['a share that is drawn anew', stage('one', '{ flag: chat, to: { share: 5 } }') + stage('two', '{ flag: chat, to: { share: 25, by: contract } }'), /fewer than before/],
+  [
+    'a required flag that is turned off again',
+    stage('one', '{ flag: chat, to: everyone }') + stage('two', '{ flag: chat, to: off, narrows: true }, { flag: chat.files, to: everyone }'),
+    /needs chat; it is off in stage/,
+  ],
+  [
+    'a share that is drawn anew',
+    stage('one', '{ flag: chat, to: { share: 5 } }') + stage('two', '{ flag: chat, to: { share: 25, by: contract } }'),
+    /fewer than before/,
+  ],
   ['a flag set twice in a stage', stage('one', '{ flag: chat, to: { share: 5 } }, { flag: chat, to: everyone }'), /which this stage sets already/],
 ])('%s is refused', (_, stages, message) => {
   expect(told(stages).join('\n')).toMatch(message);
@@ -54,7 +65,12 @@ test('a plan is refused in an environment that it does not allow', () => {
 });
 
 test('without an environment every one that the plan allows is checked', () => {
-  const loaded = loadPlanObject({ name: 'x', environments: ['stage', 'prod'], watch: '0s', stages: [{ id: 'one', set: [{ flag: 'messenger', to: 'everyone' }] }] });
+  const loaded = loadPlanObject({
+    name: 'x',
+    environments: ['stage', 'prod'],
+    watch: '0s',
+    stages: [{ id: 'one', set: [{ flag: 'messenger', to: 'everyone' }] }],
+  });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
   expect(checkPlan(loaded.plan, registry).map((problem) => problem.path)).toEqual(['stages[0].set[0].flag']);
   expect(checkPlan(loaded.plan, registry, 'stage')).toEqual([]);

@@ -24,7 +24,16 @@ test('what is left out gets its stated default', () => {
     rollback: { within: 300_000 },
     checklist: [],
     gates: [],
-    stages: [{ id: 'one', checklist: [], signOff: [], set: [{ flag: 'chat', to: { value: true, share: 100, by: 'key', listed: [] }, narrows: false }], bake: 0, gates: [] }],
+    stages: [
+      {
+        id: 'one',
+        checklist: [],
+        signOff: [],
+        set: [{ flag: 'chat', to: { value: true, share: 100, by: 'key', listed: [] }, narrows: false }],
+        bake: 0,
+        gates: [],
+      },
+    ],
     watch: 3_600_000,
   });
 });
@@ -33,11 +42,23 @@ const DEFAULTS = { id: 'g', every: 15_000, for: 0, noData: { after: 600_000, the
 
 test.each([
   ['{ source: prom, query: q, max: 7d }', { kind: 'threshold', source: 'prom', query: 'q', bound: { op: 'max', limit: 604_800 }, minSamples: 0 }],
-  ['{ kind: threshold, source: prom, query: q, above: -1.5 }', { kind: 'threshold', source: 'prom', query: 'q', bound: { op: 'above', limit: -1.5 }, minSamples: 0 }],
-  ['{ source: prom, ratio: { bad: b, total: t }, below: 1% }', { kind: 'ratio', source: 'prom', bad: 'b', total: 't', bound: { op: 'below', limit: 0.01 }, minSamples: 1 }],
-  ['{ source: prom, ratio: { bad: b, total: t }, below: 0.07%, minSamples: 200 }', { kind: 'ratio', source: 'prom', bad: 'b', total: 't', bound: { op: 'below', limit: 0.0007 }, minSamples: 200 }],
+  [
+    '{ kind: threshold, source: prom, query: q, above: -1.5 }',
+    { kind: 'threshold', source: 'prom', query: 'q', bound: { op: 'above', limit: -1.5 }, minSamples: 0 },
+  ],
+  [
+    '{ source: prom, ratio: { bad: b, total: t }, below: 1% }',
+    { kind: 'ratio', source: 'prom', bad: 'b', total: 't', bound: { op: 'below', limit: 0.01 }, minSamples: 1 },
+  ],
+  [
+    '{ source: prom, ratio: { bad: b, total: t }, below: 0.07%, minSamples: 200 }',
+    { kind: 'ratio', source: 'prom', bad: 'b', total: 't', bound: { op: 'below', limit: 0.0007 }, minSamples: 200 },
+  ],
   ['{ source: site, probe: { path: /health, maxLatency: 800ms } }', { kind: 'probe', source: 'site', path: '/health', status: [200], maxLatency: 800 }],
-  ['{ source: site, probe: { path: /health, status: [200, 204], contains: ok } }', { kind: 'probe', source: 'site', path: '/health', status: [200, 204], contains: 'ok' }],
+  [
+    '{ source: site, probe: { path: /health, status: [200, 204], contains: ok } }',
+    { kind: 'probe', source: 'site', path: '/health', status: [200, 204], contains: 'ok' },
+  ],
   ['{ alert: { severity: page } }', { kind: 'alert', labels: { severity: 'page' } }],
 ])('the gate %s is read by what it holds', (text, expected) => {
   expect(gate(text)).toEqual({ ...DEFAULTS, ...expected });
@@ -54,7 +75,18 @@ test.each([
   ['{ value: sse-only }', { value: 'sse-only', share: 100, by: 'key', listed: [] }],
   ['{ share: 5, by: contract }', { value: true, share: 5, by: 'contract', listed: [] }],
   ['{ share: 0.125 }', { value: true, share: 0.125, by: 'key', listed: [] }],
-  ['{ listed: { team: [b, a], segment: [qa] } }', { value: true, share: 0, by: 'key', listed: [{ attribute: 'segment', values: ['qa'] }, { attribute: 'team', values: ['a', 'b'] }] }],
+  [
+    '{ listed: { team: [b, a], segment: [qa] } }',
+    {
+      value: true,
+      share: 0,
+      by: 'key',
+      listed: [
+        { attribute: 'segment', values: ['qa'] },
+        { attribute: 'team', values: ['a', 'b'] },
+      ],
+    },
+  ],
   ['{ value: x, share: 5, listed: { team: [a] } }', { value: 'x', share: 5, by: 'key', listed: [{ attribute: 'team', values: ['a'] }] }],
 ])('to: %s is a whole exposure', (text, expected) => {
   expect(exposure(text)).toEqual(expected);
@@ -149,6 +181,18 @@ test('the JSON schema describes every field and takes no field that it does not 
   };
   const schema = describePlanSchema();
   visit(schema, '');
-  expect(Object.keys(schema['properties'] as object)).toEqual(['name', 'title', 'lang', 'environments', 'maxDuration', 'rollback', 'checklist', 'gates', 'stages', 'watch', 'after']);
+  expect(Object.keys(schema['properties'] as object)).toEqual([
+    'name',
+    'title',
+    'lang',
+    'environments',
+    'maxDuration',
+    'rollback',
+    'checklist',
+    'gates',
+    'stages',
+    'watch',
+    'after',
+  ]);
   expect(bare).toEqual([]);
 });

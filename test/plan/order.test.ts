@@ -62,7 +62,8 @@ test('a change of a flag in the registry changes the hash of the plans that use 
 });
 
 test('turning a text flag off means its own off value', () => {
-  const text = 'name: x\nwatch: 0s\nstages:\n  - { id: one, set: [{ flag: transport, to: { value: sse-only } }] }\n  - { id: two, set: [{ flag: transport, to: { value: full }, narrows: true }] }\n';
+  const text =
+    'name: x\nwatch: 0s\nstages:\n  - { id: one, set: [{ flag: transport, to: { value: sse-only } }] }\n  - { id: two, set: [{ flag: transport, to: { value: full }, narrows: true }] }\n';
   expect(bindOrder(load(text), small, 'stage').plan.stages.map((stage) => stage.set[0]?.to)).toEqual([
     { value: 'sse-only', share: 100, by: 'key', listed: [] },
     { value: 'full', share: 0, by: 'key', listed: [] },

@@ -38,12 +38,12 @@ function field(found: unknown, name: string): unknown {
 /** One flag's answer. An error code is silence: it says that nobody was told a value. */
 export function fromAnswer(instance: string, question: Question, answer: unknown): Evaluation {
   const code = field(answer, 'errorCode');
-  if (code !== undefined) return { kind: 'silent', instance, detail: `${instance}: ${String(code)} for flag ${question.flag.key}: ${String(field(answer, 'errorDetails') ?? '')}` };
+  if (code !== undefined) return { kind: 'silent', instance, detail: `${instance}: ${JSON.stringify(code)} for flag ${question.flag.key}: ${JSON.stringify(field(answer, 'errorDetails') ?? '').slice(0, 200)}` };
   return toEvaluation(instance, question.flag, field(answer, 'value'));
 }
 
 /** The bulk answer by key. Throws Terminal `malformed` where it is not JSON. */
-export function fromBulk(response: HttpResponse): ReadonlyMap<string, unknown> {
+export function fromBulk(response: HttpResponse): ReadonlyMap<unknown, unknown> {
   const flags = field(json(response), 'flags');
-  return new Map(Array.isArray(flags) ? flags.map((flag: unknown) => [String(field(flag, 'key')), flag]) : []);
+  return new Map(Array.isArray(flags) ? flags.map((flag: unknown) => [field(flag, 'key'), flag]) : []);
 }

@@ -4,7 +4,9 @@ import { grid, sourceClock } from '../ask.ts';
 import type { MetricSource, Query } from '../source.ts';
 import { prometheusClient, type Reply } from './client.ts';
 import type { PrometheusConfig } from './config.ts';
-import { instantMeasurement, problemsOf, questionOf, rangeMeasurements, type Question } from './translate.ts';
+import { questionOf, type Question } from './freshness.ts';
+import { problemsOf } from './problems.ts';
+import { instantMeasurement, rangeMeasurements } from './translate.ts';
 
 /** Points in one range request; Prometheus refuses more than 11,000. */
 const CHUNK = 5000;

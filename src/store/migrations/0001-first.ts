@@ -204,7 +204,7 @@ create table alert_receipt (
   primary key (source, fingerprint, starts_at)
 );
 
-create table freeze (
+create table "freeze" (
   id bigint generated always as identity primary key,
   environment text,
   starts_at timestamptz not null,

@@ -137,13 +137,16 @@ describe.skipIf(!hasTool('prometheus'))('a real Prometheus', () => {
     expect(points.map((p) => outcome(p))).toEqual(['value 0', 'value 0', 'value 0', 'value 0', 'value 0', 'value 1', 'value 1', 'value 1']);
   });
 
-  it('asks a long range in chunks that Prometheus allows', async () => {
-    const { points } = await source.series(ask('max(half)'), now - 12_000 * 1000, now, 1000, never);
-    expect(points).toHaveLength(12_001);
-    expect(new Set(points.map(({ at }) => at)).size).toBe(12_001);
-    expect(points.filter((p) => p.kind === 'error')).toEqual([]);
-    expect(outcome(points.at(-1) ?? { kind: 'no-data', reason: 'empty', at: 0, query: '', detail: '' })).toBe('value 1');
-  });
+  it.each([ask('max(half)'), ask('', { with: { alerts: { alertname: 'ChatDown' } } })])(
+    'asks a long range in chunks that Prometheus allows: %j',
+    async (query) => {
+      const { points } = await source.series(query, now - 12_000 * 1000, now, 1000, never);
+      expect(points).toHaveLength(12_001);
+      expect(new Set(points.map(({ at }) => at)).size).toBe(12_001);
+      expect(points.filter((p) => p.kind === 'error')).toEqual([]);
+      expect(outcome(points.at(-1) ?? { kind: 'no-data', reason: 'empty', at: 0, query: '', detail: '' })).toBe('value 1');
+    },
+  );
 
   it('has nothing against a good query, and names what is wrong with a bad one', async () => {
     const problems = async (query: Query): Promise<string> => (await source.check([query], never)).map(({ message }) => message).join('; ');

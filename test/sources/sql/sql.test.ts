@@ -41,6 +41,7 @@ describe('the sql source', () => {
     ['NaN of numeric', ask(`select 'NaN'::numeric`), 'no-data nan'],
     ['Infinity', ask(`select '-Infinity'::float8`), 'no-data infinite'],
     ['several rows', ask('select n from used'), 'error several-series'],
+    ['ten million rows, of which it reads two', ask('select generate_series(1, 10000000)'), 'error several-series'],
     ['two columns', ask('select 1, 2'), 'error wrong-type'],
     ['a text', ask(`select '1'`), 'error wrong-type'],
     ['an interval', ask(`select interval '1 day'`), 'error wrong-type'],

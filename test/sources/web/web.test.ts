@@ -33,6 +33,7 @@ describe('the web source', () => {
     ['a number too large for a double', good, 'big', 'no-data infinite'],
     ['a division by zero', good, 'a / zero', 'no-data nan'],
     ['a name that every JavaScript object has', good, 'constructor.length', 'no-data empty'],
+    ['what stands behind every JavaScript object', good, 'length(at.__proto__)', 'error wrong-type'],
     ['HTML', says(200, '<html>', 'text/html'), 'a', 'error malformed'],
     ['nothing at all', says(200, ''), 'a', 'error malformed'],
     ['204', says(204, ''), 'a', 'error status'],

@@ -1,0 +1,1 @@
+export const openNotifier = () => { throw new Error('none'); };
