@@ -81,7 +81,7 @@ export function json(response: HttpResponse): unknown {
 }
 
 /** What an unwanted status means: 401, 403, 404 and other 4xx need a person; 408, 425, 429 and 5xx may pass by themselves. */
-export function refusal(what: string, response: Pick<HttpResponse, 'status' | 'headers' | 'text'>, secrets: readonly string[] = []): Terminal | Retryable {
+function refusal(what: string, response: Pick<HttpResponse, 'status' | 'headers' | 'text'>, secrets: readonly string[] = []): Terminal | Retryable {
   const said = redact(response.text.slice(0, 300).replace(/\s+/g, ' ').trim(), secrets);
   const message = `${what} answered ${response.status}${said === '' ? '' : `: ${said}`}`;
   const { status } = response;
@@ -144,7 +144,12 @@ export function httpClient(options: HttpOptions): HttpClient {
       ...(request.headers === undefined ? {} : { headers: request.headers }),
       ...(request.body === undefined ? {} : { data: request.body }),
     });
-    return { status: response.status, headers: plainHeaders(response.headers), text: typeof response.data === 'string' ? response.data : '', servedAt: Date.now() };
+    return {
+      status: response.status,
+      headers: plainHeaders(response.headers),
+      text: typeof response.data === 'string' ? response.data : '',
+      servedAt: Date.now(),
+    };
   }
 
   function wasReused(error: unknown): boolean {

@@ -28,7 +28,8 @@ afterAll(async () => {
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
 });
-const client = (more: object = {}) => httpClient({ name: 'test vendor', baseUrl: url, secrets: [SECRET], headers: { authorization: `Bearer ${SECRET}` }, ...more });
+const client = (more: object = {}) =>
+  httpClient({ name: 'test vendor', baseUrl: url, secrets: [SECRET], headers: { authorization: `Bearer ${SECRET}` }, ...more });
 
 describe('the HTTP client', () => {
   it.each<[number, string, string | undefined]>([
@@ -41,7 +42,9 @@ describe('the HTTP client', () => {
     [500, 'Retryable', undefined],
     [503, 'Retryable', undefined],
   ])('turns status %i into %s, without the token that the answer repeats', async (status, name, code) => {
-    const error: unknown = await client().send({ url: `/status/${status}/you sent ${SECRET}` }).catch((reason: unknown) => reason);
+    const error: unknown = await client()
+      .send({ url: `/status/${status}/you sent ${SECRET}` })
+      .catch((reason: unknown) => reason);
     expect(error).toMatchObject({ name, ...(code === undefined ? { delay: 7_000 } : { code }) });
     expect(inspect(error, { depth: 10, showHidden: true })).not.toContain(SECRET);
     expect(String(error)).toContain(`answered ${status}: you sent ***`);
@@ -53,7 +56,10 @@ describe('the HTTP client', () => {
 
   it('gives up when the last byte has not come in time', async () => {
     const started = performance.now();
-    await expect(client({ timeout: 150 }).send({ url: '/slow' })).rejects.toMatchObject({ name: 'Retryable', message: 'test vendor: GET /slow: no whole answer within 150 ms' });
+    await expect(client({ timeout: 150 }).send({ url: '/slow' })).rejects.toMatchObject({
+      name: 'Retryable',
+      message: 'test vendor: GET /slow: no whole answer within 150 ms',
+    });
     expect(performance.now() - started).toBeLessThan(1_000);
   });
 
@@ -66,7 +72,9 @@ describe('the HTTP client', () => {
   });
 
   it('says in words that nobody listens, without headers', async () => {
-    const error: unknown = await client({ baseUrl: 'http://127.0.0.1:1' }).send({ url: '/' }).catch((reason: unknown) => reason);
+    const error: unknown = await client({ baseUrl: 'http://127.0.0.1:1' })
+      .send({ url: '/' })
+      .catch((reason: unknown) => reason);
     expect(error).toMatchObject({ name: 'Retryable' });
     expect(inspect(error, { depth: 10, showHidden: true })).not.toContain(SECRET);
   });
@@ -102,7 +110,15 @@ describe('redacting', () => {
 });
 
 describe("the vendor's own delay", () => {
-  it.each<[string | undefined, number | undefined]>([[undefined, undefined], ['', undefined], ['3', 3_000], ['soon', undefined], ['99999', 300_000], ['-5', 0], [new Date(61_000).toUTCString(), 60_000]])('%s is %s ms', (header, delay) => {
+  it.each<[string | undefined, number | undefined]>([
+    [undefined, undefined],
+    ['', undefined],
+    ['3', 3_000],
+    ['soon', undefined],
+    ['99999', 300_000],
+    ['-5', 0],
+    [new Date(61_000).toUTCString(), 60_000],
+  ])('%s is %s ms', (header, delay) => {
     expect(retryAfter(header, 1_000)).toBe(delay);
   });
 });

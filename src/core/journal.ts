@@ -57,5 +57,5 @@ export function mayMove(from: Phase, to: Phase): boolean {
   if (from === 'void') return false;
   if (to === 'void') return from === 'intent';
   if (to === 'restored') return from === 'intent' || from === 'applied';
-  return PHASES.indexOf(to as (typeof PHASES)[number]) === PHASES.indexOf(from as (typeof PHASES)[number]) + 1;
+  return PHASES.indexOf(to) === PHASES.indexOf(from) + 1;
 }

@@ -28,7 +28,7 @@ function kind<Config>(schema: z.ZodType<Config>, open: (config: Config, context:
 }
 
 /** Every kind of evaluator by its name in the config: one line each. */
-export const EVALUATORS: Readonly<Record<string, Kind>> = {
+const EVALUATORS: Readonly<Record<string, Kind>> = {
   store: kind(storeConfig, openStoreEvaluator),
   ofrep: kind(ofrepConfig, openOfrepEvaluator),
   http: kind(httpConfig, openHttpEvaluator),
@@ -38,6 +38,10 @@ export const EVALUATORS: Readonly<Record<string, Kind>> = {
 export async function openEvaluator(name: string, raw: unknown, context: Omit<OpenContext, 'instance'>): Promise<Evaluator> {
   const wanted: unknown = typeof raw === 'object' && raw !== null ? Reflect.get(raw, 'kind') : undefined;
   const found = typeof wanted === 'string' && Object.hasOwn(EVALUATORS, wanted) ? EVALUATORS[wanted] : undefined;
-  if (found === undefined) throw new Terminal('config', `evaluators.${name}.kind is ${wanted === undefined ? 'missing' : JSON.stringify(wanted)}; expected one of ${Object.keys(EVALUATORS).join(', ')}`);
+  if (found === undefined)
+    throw new Terminal(
+      'config',
+      `evaluators.${name}.kind is ${wanted === undefined ? 'missing' : JSON.stringify(wanted)}; expected one of ${Object.keys(EVALUATORS).join(', ')}`,
+    );
   return found.open(raw, { ...context, instance: name });
 }

@@ -21,7 +21,10 @@ export interface Batching {
  * few commits instead of two hundred. A call on an idle store goes at once. One key is never twice in a batch, and when
  * a batch is refused for good each of its calls is sent alone: no launch pays for another's mistake.
  */
-export function batched<Item extends Keyed, Answer extends Keyed>({ slots, most }: Batching, run: (items: readonly Item[]) => Promise<readonly Answer[]>): (items: readonly Item[]) => Promise<readonly Answer[]> {
+export function batched<Item extends Keyed, Answer extends Keyed>(
+  { slots, most }: Batching,
+  run: (items: readonly Item[]) => Promise<readonly Answer[]>,
+): (items: readonly Item[]) => Promise<readonly Answer[]> {
   let waiting: Job<Item, Answer>[] = [];
   let running = 0;
 

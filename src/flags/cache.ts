@@ -95,7 +95,13 @@ export async function openFlagCache(url: string, store: FlagReader, options: Fla
   }
 
   async function connect(): Promise<pg.Client> {
-    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000, query_timeout: 2_000, keepAlive: true, application_name: 'gonogo flags-listen' });
+    const client = new pg.Client({
+      connectionString: url,
+      connectionTimeoutMillis: 2_000,
+      query_timeout: 2_000,
+      keepAlive: true,
+      application_name: 'gonogo flags-listen',
+    });
     const lost = (): void => {
       lostClients.add(client);
       nudge.resolve('nudged');
@@ -154,7 +160,11 @@ export async function openFlagCache(url: string, store: FlagReader, options: Fla
         if (silent) log?.info({ flags: flags.size }, 'the flag store is back');
         silent = false;
       } catch (error) {
-        if (!silent && !isClosing()) log?.warn({ reason: databaseFailure(error, url, 'flag cache').message, age: Date.now() - current.readAt }, 'flags cannot be read; users get what was read last');
+        if (!silent && !isClosing())
+          log?.warn(
+            { reason: databaseFailure(error, url, 'flag cache').message, age: Date.now() - current.readAt },
+            'flags cannot be read; users get what was read last',
+          );
         silent = true;
         if (client !== undefined && error instanceof Error && error.message.includes('timeout')) lostClients.add(client);
         // A lost connection nudges at once; one that cannot be made again must not be tried in a circle.
@@ -184,6 +194,17 @@ export async function openFlagCache(url: string, store: FlagReader, options: Fla
 export function logFlagStates(view: FlagView, log: FlagLog): void {
   for (const flag of view.flags.values()) {
     const { key, exposure, revision } = flag;
-    log.info({ flag: key, state: stateOf(exposure), value: exposure.value, share: exposure.share, by: exposure.by, listed: exposure.listed.reduce((sum, list) => sum + list.values.length, 0), revision }, 'flag at start-up');
+    log.info(
+      {
+        flag: key,
+        state: stateOf(exposure),
+        value: exposure.value,
+        share: exposure.share,
+        by: exposure.by,
+        listed: exposure.listed.reduce((sum, list) => sum + list.values.length, 0),
+        revision,
+      },
+      'flag at start-up',
+    );
   }
 }

@@ -60,7 +60,8 @@ export function databaseFailure(error: unknown, url: string, what: string): Erro
   if (code === '' || PASSING.test(code)) return new Retryable(`${what}: ${said}`);
   if (code.startsWith('28') || code === '3D000') return new Terminal('flag-store-refused', `${what}: ${said}; check the flag store's URL and its user`);
   if (code === '42501') return new Terminal('flag-store-forbidden', `${what}: ${said}; grant the flag store's user select, insert and update on its tables`);
-  if (code === '42P01' || code === '42883') return new Terminal('flag-store-empty', `${what}: ${said}; this database holds no flag store yet, start the server once to make it`);
+  if (code === '42P01' || code === '42883')
+    return new Terminal('flag-store-empty', `${what}: ${said}; this database holds no flag store yet, start the server once to make it`);
   return new Terminal('flag-store-failed', `${what}: ${said} (SQLSTATE ${code})`);
 }
 
@@ -116,7 +117,10 @@ export function openDatabase(url: string, options: PoolOptions): Database {
       finished = true;
       client.release(broken);
     };
-    const stop = AbortSignal.any([AbortSignal.timeout(Math.max(1, Math.ceil(options.deadline - (performance.now() - started)))), ...(calling.signal === undefined ? [] : [calling.signal])]);
+    const stop = AbortSignal.any([
+      AbortSignal.timeout(Math.max(1, Math.ceil(options.deadline - (performance.now() - started)))),
+      ...(calling.signal === undefined ? [] : [calling.signal]),
+    ]);
     try {
       await calling.beforeSend?.();
       if (stop.aborted) throw new Retryable(`${what}: the time was up before anything was sent`);
@@ -157,7 +161,14 @@ export function openDatabase(url: string, options: PoolOptions): Database {
       const clients = await Promise.all(Array.from({ length: Math.min(count, options.size) }, () => pool.connect())).catch((error: unknown) => {
         throw databaseFailure(error, url, what);
       });
-      await Promise.allSettled(clients.map((client) => send(client, statement).then(() => client.release(), () => client.release(true))));
+      await Promise.allSettled(
+        clients.map((client) =>
+          send(client, statement).then(
+            () => client.release(),
+            () => client.release(true),
+          ),
+        ),
+      );
     },
     async close() {
       // A server that is frozen never says goodbye.

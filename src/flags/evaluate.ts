@@ -24,7 +24,7 @@ const NO_SEGMENTS: Segments = new Map();
 const OWN_KEY = new Set(['key', 'targetingKey']);
 
 /** A value's name: `on` and `off` of a boolean, the text itself of a string. */
-export function variantOf(value: FlagValue): string {
+function variantOf(value: FlagValue): string {
   return typeof value === 'string' ? value : value ? 'on' : 'off';
 }
 

@@ -35,15 +35,19 @@ function attributeOf(value: unknown): string | readonly string[] | undefined {
 }
 
 /** The evaluation context of a request body. Numbers and booleans become text; objects and nulls match nothing and are left out. */
-export function parseContext(body: unknown): Parsed {
-  if (body !== undefined && (typeof body !== 'object' || body === null || Array.isArray(body))) return { error: 'PARSE_ERROR', details: 'the body is not a JSON object; expected {"context":{"targetingKey":"..."}}' };
+function parseContext(body: unknown): Parsed {
+  if (body !== undefined && (typeof body !== 'object' || body === null || Array.isArray(body)))
+    return { error: 'PARSE_ERROR', details: 'the body is not a JSON object; expected {"context":{"targetingKey":"..."}}' };
   const context: unknown = body === undefined ? undefined : Reflect.get(body, 'context');
   if (context === undefined || context === null) return { asker: { attributes: {} } };
-  if (typeof context !== 'object' || Array.isArray(context)) return { error: 'INVALID_CONTEXT', details: 'context is not an object; expected {"targetingKey":"...", ...}' };
+  if (typeof context !== 'object' || Array.isArray(context))
+    return { error: 'INVALID_CONTEXT', details: 'context is not an object; expected {"targetingKey":"...", ...}' };
   const entries = Object.entries(context as Record<string, unknown>);
-  if (entries.length > MOST_ATTRIBUTES) return { error: 'INVALID_CONTEXT', details: `context has ${entries.length} attributes; expected at most ${MOST_ATTRIBUTES}` };
+  if (entries.length > MOST_ATTRIBUTES)
+    return { error: 'INVALID_CONTEXT', details: `context has ${entries.length} attributes; expected at most ${MOST_ATTRIBUTES}` };
   const key = (context as Record<string, unknown>)['targetingKey'];
-  if (key !== undefined && key !== null && typeof key !== 'string') return { error: 'INVALID_CONTEXT', details: `context.targetingKey is a ${typeof key}; expected text` };
+  if (key !== undefined && key !== null && typeof key !== 'string')
+    return { error: 'INVALID_CONTEXT', details: `context.targetingKey is a ${typeof key}; expected text` };
   const attributes = Object.create(null) as Record<string, string | readonly string[]>;
   for (const [name, value] of entries) {
     const attribute = attributeOf(value);
@@ -61,7 +65,11 @@ export function parseContext(body: unknown): Parsed {
 
 function result(view: FlagView, flag: Flag, asker: Asker, options: OfrepOptions): Readonly<Record<string, unknown>> {
   if (needsKey(flag, asker, view.segments)) {
-    return { key: flag.key, errorCode: 'TARGETING_KEY_MISSING', errorDetails: `flag ${flag.key} is shared by the subject's own key; expected context.targetingKey` };
+    return {
+      key: flag.key,
+      errorCode: 'TARGETING_KEY_MISSING',
+      errorDetails: `flag ${flag.key} is shared by the subject's own key; expected context.targetingKey`,
+    };
   }
   const answer = evaluate(flag, asker, view.segments);
   options.onEvaluation?.(flag, asker, answer);

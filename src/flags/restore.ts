@@ -70,7 +70,10 @@ export async function restoreFlags(entries: readonly FlagRestore[], send: SendRe
 
   function settle(entry: FlagRestore, answer: SentAnswer | undefined, decided: 'restore' | 'fence'): void {
     if (answer === undefined || answer.outcome === 'missing' || answer.doc === null) {
-      done.set(entry, { kind: 'failed', error: new Terminal('flag-missing', `flag ${entry.key} is not in the flag store any more; it cannot be put back, a person must make it again`) });
+      done.set(entry, {
+        kind: 'failed',
+        error: new Terminal('flag-missing', `flag ${entry.key} is not in the flag store any more; it cannot be put back, a person must make it again`),
+      });
     } else if (answer.outcome === 'written') {
       done.set(entry, { kind: 'restored', flag: answer.doc, wrote: true });
     } else if (answer.outcome === 'same' && decided === 'restore') {
@@ -100,14 +103,27 @@ export async function restoreFlags(entries: readonly FlagRestore[], send: SendRe
       return sent === undefined ? [] : [{ entry, sent }];
     });
     if (sending.length === 0) return;
-    const answers = new Map((await send(sending.map(({ sent }) => sent), patient)).map((answer) => [answer.key, answer]));
+    const answers = new Map(
+      (
+        await send(
+          sending.map(({ sent }) => sent),
+          patient,
+        )
+      ).map((answer) => [answer.key, answer]),
+    );
     for (const { entry, sent } of sending) settle(entry, answers.get(entry.key), sent.kind);
   }
 
   for (const entry of entries) {
     // Refused here, since the database would refuse everything that is sent with it.
     if (!/^\d{1,18}$/.test(entry.snapshot.revision) || [entry.key, entry.change, entry.by, entry.comment].some((text) => text.includes('\0'))) {
-      done.set(entry, { kind: 'failed', error: new Terminal('flag-invalid', `flag ${entry.key}: its snapshot's revision is "${entry.snapshot.revision.slice(0, 40)}"; expected a number, and no text with a NUL`) });
+      done.set(entry, {
+        kind: 'failed',
+        error: new Terminal(
+          'flag-invalid',
+          `flag ${entry.key}: its snapshot's revision is "${entry.snapshot.revision.slice(0, 40)}"; expected a number, and no text with a NUL`,
+        ),
+      });
     }
   }
   for (let look = 0; look < LOOKS && done.size < entries.length; look += 1) {
@@ -118,11 +134,15 @@ export async function restoreFlags(entries: readonly FlagRestore[], send: SendRe
       const rounds = await Promise.allSettled(open.map((entry) => round([entry], true)));
       rounds.forEach((result, i) => {
         const entry = open[i];
-        if (result.status === 'rejected' && entry !== undefined) done.set(entry, { kind: 'failed', error: result.reason instanceof Error ? result.reason : new Retryable(String(result.reason)) });
+        if (result.status === 'rejected' && entry !== undefined)
+          done.set(entry, { kind: 'failed', error: result.reason instanceof Error ? result.reason : new Retryable(String(result.reason)) });
       });
     }
   }
-  const outcomes = entries.map((entry): FlagRestored => done.get(entry) ?? { kind: 'failed', error: new Retryable(`flag ${entry.key} was written by someone else again and again while it was put back`) });
+  const outcomes = entries.map(
+    (entry): FlagRestored =>
+      done.get(entry) ?? { kind: 'failed', error: new Retryable(`flag ${entry.key} was written by someone else again and again while it was put back`) },
+  );
   const errors = outcomes.flatMap((outcome) => (outcome.kind === 'failed' ? [outcome.error] : []));
   if (errors.length === entries.length && errors.every((error) => error instanceof Retryable) && errors[0] !== undefined) throw errors[0];
   return outcomes;

@@ -6,7 +6,7 @@ import { keyProblem, LONGEST_NAME, valueProblem } from './naming.ts';
 /** Longest description or comment, in characters. */
 export const LONGEST_TEXT = 2_000;
 /** Most subjects one flag or segment may list. */
-export const MOST_LISTED = 10_000;
+const MOST_LISTED = 10_000;
 
 /** Refuses with Terminal `flag-invalid`. */
 export function refuse(message: string): never {
@@ -48,7 +48,7 @@ function shown(value: FlagValue): string {
 }
 
 /** Refuses a value that the flag may not answer. */
-export function checkValue(where: string, value: FlagValue, allowed: readonly FlagValue[]): void {
+function checkValue(where: string, value: FlagValue, allowed: readonly FlagValue[]): void {
   if (!allowed.includes(value)) refuse(`${where} is ${shown(value)}; expected one of ${allowed.slice(0, 20).map(shown).join(', ')}`);
 }
 
@@ -56,7 +56,8 @@ export function checkValue(where: string, value: FlagValue, allowed: readonly Fl
 export function checkExposure(flag: Pick<Flag, 'key' | 'allowed'>, exposure: Exposure): void {
   const where = `flag ${flag.key}: exposure`;
   checkValue(`${where}.value`, exposure.value, flag.allowed);
-  if (!Number.isFinite(exposure.share) || exposure.share < 0 || exposure.share > 100) refuse(`${where}.share is ${exposure.share}; expected a percentage from 0 to 100`);
+  if (!Number.isFinite(exposure.share) || exposure.share < 0 || exposure.share > 100)
+    refuse(`${where}.share is ${exposure.share}; expected a percentage from 0 to 100`);
   checkText(`${where}.by`, exposure.by);
   if (exposure.by === 'segment') refuse(`${where}.by is "segment"; a share is drawn by an attribute with one value, e.g. key or contract`);
   checkListed(where, exposure.listed, true);
@@ -79,7 +80,10 @@ export interface NewFlag {
 }
 
 /** The flag that `asked` describes, whole, without what the database adds. Throws Terminal `flag-invalid`. */
-export function completeFlag(asked: NewFlag, salt: string): Pick<Flag, 'key' | 'type' | 'allowed' | 'offValue' | 'exposure' | 'salt' | 'exposed' | 'owner' | 'description'> {
+export function completeFlag(
+  asked: NewFlag,
+  salt: string,
+): Pick<Flag, 'key' | 'type' | 'allowed' | 'offValue' | 'exposure' | 'salt' | 'exposed' | 'owner' | 'description'> {
   checkKey(asked.key);
   const allowed: readonly FlagValue[] = asked.type === 'boolean' ? [false, true] : asked.type.oneOf;
   for (const value of allowed) if (typeof value === 'string') checkText(`flag ${asked.key}: an allowed value`, value);
@@ -92,7 +96,11 @@ export function completeFlag(asked: NewFlag, salt: string): Pick<Flag, 'key' | '
   const on = allowed.find((value) => value !== offValue) ?? first;
   const exposure = asked.exposure ?? { value: on, share: 0, by: 'key', listed: [] };
   checkExposure({ key: asked.key, allowed }, exposure);
-  for (const [name, text, longest] of [['salt', asked.salt ?? salt, LONGEST_NAME], ['owner', asked.owner ?? '', LONGEST_NAME], ['description', asked.description ?? '', LONGEST_TEXT]] as const) {
+  for (const [name, text, longest] of [
+    ['salt', asked.salt ?? salt, LONGEST_NAME],
+    ['owner', asked.owner ?? '', LONGEST_NAME],
+    ['description', asked.description ?? '', LONGEST_TEXT],
+  ] as const) {
     const problem = textProblem(text, longest);
     if (problem !== undefined) refuse(`flag ${asked.key}: ${name} ${problem}`);
   }

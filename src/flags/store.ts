@@ -76,7 +76,11 @@ export interface FlagStore {
   close(): Promise<void>;
 }
 
-const READ = (keys: readonly string[] | undefined): Statement => ({ name: 'gonogo_flag_read', text: 'select flags, segments from flag_read($1::text[])', values: [keys ?? null] });
+const READ = (keys: readonly string[] | undefined): Statement => ({
+  name: 'gonogo_flag_read',
+  text: 'select flags, segments from flag_read($1::text[])',
+  values: [keys ?? null],
+});
 const NOTIFY = (keys: string): Statement => ({ name: 'gonogo_flag_notify', text: 'select pg_notify($1, $2)', values: [FLAG_CHANNEL, keys] });
 
 /** Postgres refuses a notification of 8,000 bytes or more. */
@@ -140,7 +144,10 @@ function flagStore(everyday: Database, restoring: Database, log: FlagLog | undef
   async function writeMany(writes: readonly FlagWrite[], writing: Writing = {}): Promise<readonly Flag[]> {
     if (writes.length === 0) return [];
     checkWrites(writes);
-    const before = await read(writes.map((write) => write.key), writing.signal);
+    const before = await read(
+      writes.map((write) => write.key),
+      writing.signal,
+    );
     const byKey = new Map(before.flags.map((flag) => [flag.key, flag]));
     for (const write of writes) {
       const flag = byKey.get(write.key);
@@ -167,13 +174,17 @@ function flagStore(everyday: Database, restoring: Database, log: FlagLog | undef
       const row = found.get(key);
       if (row?.outcome === 'drift' && row.doc !== null) {
         const { revision, updatedBy, updatedAt, changeId } = row.doc;
-        throw new Drift(key, `flag ${key} is at revision ${revision}; expected ${expected}. ${updatedBy} wrote it at ${updatedAt} (change ${changeId}); nothing was written`);
+        throw new Drift(
+          key,
+          `flag ${key} is at revision ${revision}; expected ${expected}. ${updatedBy} wrote it at ${updatedAt} (change ${changeId}); nothing was written`,
+        );
       }
     }
     return writes.map(({ key, to, by, change }) => {
       const row = found.get(key);
       if (row?.doc === null || row === undefined || row.outcome === 'missing' || row.outcome === 'withheld') throw missing([key]);
-      if (row.outcome === 'written') log?.info({ flag: key, by, change, old: before.get(key)?.exposure, new: to, revision: row.doc.revision, state: stateOf(to) }, 'flag written');
+      if (row.outcome === 'written')
+        log?.info({ flag: key, by, change, old: before.get(key)?.exposure, new: to, revision: row.doc.revision, state: stateOf(to) }, 'flag written');
       return row.doc;
     });
   }
@@ -207,7 +218,11 @@ function flagStore(everyday: Database, restoring: Database, log: FlagLog | undef
       const existing = (await read(keys)).flags.map((flag) => flag.key);
       if (existing.length > 0) throw exists(existing);
       const made = (await everyday.call(
-        { name: 'gonogo_flag_create', text: 'select key, doc from flag_create($1::jsonb, $2, $3, $4)', values: [JSON.stringify(flags), author.by, author.change ?? randomUUID(), author.comment ?? ''] },
+        {
+          name: 'gonogo_flag_create',
+          text: 'select key, doc from flag_create($1::jsonb, $2, $3, $4)',
+          values: [JSON.stringify(flags), author.by, author.change ?? randomUUID(), author.comment ?? ''],
+        },
         { afterwards: () => notification(keys) },
       )) as readonly { readonly key: string; readonly doc: Flag }[];
       const byKey = new Map(made.map((row) => [row.key, row.doc]));
@@ -221,7 +236,9 @@ function flagStore(everyday: Database, restoring: Database, log: FlagLog | undef
       for (let tries = 1; ; tries += 1) {
         const seen = expected === '*' ? (await get(key)).revision : expected;
         try {
-          const [flag] = await writeMany([{ key, to: exposure, expected: seen, change: author.change ?? randomUUID(), by: author.by, comment: author.comment ?? '' }]);
+          const [flag] = await writeMany([
+            { key, to: exposure, expected: seen, change: author.change ?? randomUUID(), by: author.by, comment: author.comment ?? '' },
+          ]);
           if (flag === undefined) throw missing([key]);
           return flag;
         } catch (error) {
@@ -234,13 +251,15 @@ function flagStore(everyday: Database, restoring: Database, log: FlagLog | undef
       const outcomes = await restoreFlags(entries, (sent, patient) => (patient ? sendRestores(sent, true) : together(sent)));
       outcomes.forEach((outcome, i) => {
         const entry = entries[i];
-        if (entry !== undefined) log?.info({ flag: entry.key, by: entry.by, change: entry.change, outcome: outcome.kind, new: entry.snapshot.exposure }, 'flag restored');
+        if (entry !== undefined)
+          log?.info({ flag: entry.key, by: entry.by, change: entry.change, outcome: outcome.kind, new: entry.snapshot.exposure }, 'flag restored');
       });
       return outcomes;
     },
     async history(key, page = {}) {
       const limit = Math.min(Math.max(Math.trunc(page.limit ?? 50), 1), 500);
-      if (page.before !== undefined && !/^\d{1,18}$/.test(page.before)) refuse(`flag ${key}: before is "${page.before.slice(0, 40)}"; expected a seq from an earlier answer`);
+      if (page.before !== undefined && !/^\d{1,18}$/.test(page.before))
+        refuse(`flag ${key}: before is "${page.before.slice(0, 40)}"; expected a seq from an earlier answer`);
       const rows = (await everyday.call({
         name: 'gonogo_flag_history',
         text: `select seq, kind, old, new, old_revision, new_revision, who, at, change_id, comment from flag_change
@@ -275,7 +294,10 @@ function flagStore(everyday: Database, restoring: Database, log: FlagLog | undef
       return row.doc;
     },
     async permissions(signal) {
-      const [row] = (await everyday.call({ name: 'gonogo_flag_rights', text: RIGHTS, values: [] }, { signal })) as readonly { readonly replica: boolean; readonly missing: readonly string[] }[];
+      const [row] = (await everyday.call({ name: 'gonogo_flag_rights', text: RIGHTS, values: [] }, { signal })) as readonly {
+        readonly replica: boolean;
+        readonly missing: readonly string[];
+      }[];
       return [...(row?.replica === true ? ['this database is a read-only replica'] : []), ...(row?.missing ?? [])];
     },
     async close() {
@@ -301,7 +323,10 @@ interface HistoryRow {
 }
 
 function missing(keys: readonly string[]): Terminal {
-  return new Terminal('flag-missing', `flag ${keys.join(', ')} is not in the flag store; expected it to be made before (POST /api/flags), a launch never makes one`);
+  return new Terminal(
+    'flag-missing',
+    `flag ${keys.join(', ')} is not in the flag store; expected it to be made before (POST /api/flags), a launch never makes one`,
+  );
 }
 
 function exists(keys: readonly string[]): Terminal {
@@ -309,10 +334,17 @@ function exists(keys: readonly string[]): Terminal {
 }
 
 function checkAuthor(author: Author): void {
-  const problems = [author.by === '' ? 'by is empty' : undefined, ...[['by', author.by, LONGEST_NAME], ['change', author.change ?? '', LONGEST_NAME], ['comment', author.comment ?? '', LONGEST_TEXT]].map(([name, text, longest]) => {
-    const problem = textProblem(String(text), Number(longest));
-    return problem === undefined ? undefined : `${String(name)} ${problem}`;
-  })];
+  const problems = [
+    author.by === '' ? 'by is empty' : undefined,
+    ...[
+      ['by', author.by, LONGEST_NAME],
+      ['change', author.change ?? '', LONGEST_NAME],
+      ['comment', author.comment ?? '', LONGEST_TEXT],
+    ].map(([name, text, longest]) => {
+      const problem = textProblem(String(text), Number(longest));
+      return problem === undefined ? undefined : `${String(name)} ${problem}`;
+    }),
+  ];
   const problem = problems.find((each) => each !== undefined);
   if (problem !== undefined) refuse(problem);
 }
@@ -323,7 +355,8 @@ function checkWrites(writes: readonly FlagWrite[]): void {
     checkKey(write.key);
     if (keys.has(write.key)) refuse(`flag ${write.key} is written twice in one call; expected once`);
     keys.add(write.key);
-    if (!/^\d{1,18}$/.test(write.expected)) refuse(`flag ${write.key}: expected revision is "${write.expected.slice(0, 40)}"; expected a number from an earlier read`);
+    if (!/^\d{1,18}$/.test(write.expected))
+      refuse(`flag ${write.key}: expected revision is "${write.expected.slice(0, 40)}"; expected a number from an earlier read`);
     if (write.change === '') refuse(`flag ${write.key}: the write has no change id`);
     checkAuthor(write);
   }

@@ -23,7 +23,7 @@ function kind<Config>(schema: z.ZodType<Config>, open: (config: Config, context:
 }
 
 /** Every kind of flag provider by its name in the config: one line each. */
-export const PROVIDERS: Readonly<Record<string, Kind>> = {
+const PROVIDERS: Readonly<Record<string, Kind>> = {
   builtin: kind(builtinConfig, openBuiltin),
 };
 
@@ -31,6 +31,10 @@ export const PROVIDERS: Readonly<Record<string, Kind>> = {
 export async function openProvider(name: string, raw: unknown, context: Omit<OpenContext, 'instance'>): Promise<FlagProvider> {
   const wanted: unknown = typeof raw === 'object' && raw !== null ? Reflect.get(raw, 'kind') : undefined;
   const found = typeof wanted === 'string' && Object.hasOwn(PROVIDERS, wanted) ? PROVIDERS[wanted] : undefined;
-  if (found === undefined) throw new Terminal('config', `providers.${name}.kind is ${wanted === undefined ? 'missing' : JSON.stringify(wanted)}; expected one of ${Object.keys(PROVIDERS).join(', ')}`);
+  if (found === undefined)
+    throw new Terminal(
+      'config',
+      `providers.${name}.kind is ${wanted === undefined ? 'missing' : JSON.stringify(wanted)}; expected one of ${Object.keys(PROVIDERS).join(', ')}`,
+    );
   return found.open(raw, { ...context, instance: name });
 }

@@ -46,6 +46,6 @@ export interface ServerDeps {
 }
 
 /** The server's word for judged time, ms. */
-export function nowOf(deps: ServerDeps): number {
+export function nowOf(deps: Pick<ServerDeps, 'now'>): number {
   return deps.now?.() ?? Date.now();
 }

@@ -108,13 +108,15 @@ export async function recordAlerts(store: Store, source: string, alerts: readonl
 /** How long (h) an alert that was not heard of again still counts as firing: Alertmanager repeats itself every 4 h. */
 const STILL_FIRING = 5;
 
-/** Alerts that were received, not resolved, and match a gate of the launch: what was already firing when it began. */
+/** Alerts that were received, not resolved, and match a gate of a launch that has moved nothing and was not held for them: what was already firing when it began. */
 export async function alertsFiring(store: Store, launch: string): Promise<readonly (FiringAlert & { readonly source: string; readonly gate: string })[]> {
   const rows = await store.urgent(
     `select r.source, r.fingerprint, r.starts_at, r.labels, g.gate->>'id' as gate
      from launch l cross join lateral jsonb_array_elements(l.launch_order->'plan'->'gates') g(gate)
      join alert_receipt r on r.labels @> (g.gate->'labels') and r.resolved_at is null and r.last_at > clock_timestamp() - make_interval(hours => $2)
-     where l.id = $1 and g.gate->>'kind' = 'alert' and g.gate->'labels' <> '{}'::jsonb`,
+     where l.id = $1 and g.gate->>'kind' = 'alert' and g.gate->'labels' <> '{}'::jsonb
+       and not exists (select 1 from stage_state s where s.launch = l.id and s.phase in ('live', 'passed'))
+       and not exists (select 1 from event e where e.launch = l.id and e.kind = 'held' and position(r.fingerprint in e.body) > 0)`,
     [launch, STILL_FIRING],
     'alerts_firing',
   );

@@ -111,6 +111,8 @@ export interface LaunchHealth {
   readonly watcherEpoch: number;
   readonly watcherTick?: number;
   readonly requested: boolean;
+  /** Everything was asked back, not only a stage. */
+  readonly wide: boolean;
   /** Unproven requests, with the time of their last progress. */
   readonly openRequests: readonly { readonly scope: string; readonly progressAt: number }[];
   /** Some journal entry is not void. */
@@ -143,6 +145,7 @@ export async function launchesToTend(store: Store): Promise<readonly LaunchHealt
     deadline: row.deadline.getTime(),
     watcherEpoch: row.watcher_epoch,
     requested: row.requests.length > 0,
+    wide: row.requests.some((one) => one.scope === 'launch'),
     openRequests: row.requests.filter((one) => !one.proven).map((one) => ({ scope: one.scope, progressAt: Date.parse(one.progress) })),
     moved: row.moved,
     ...(row.outcome === null ? {} : { outcome: row.outcome }),

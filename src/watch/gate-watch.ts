@@ -25,10 +25,14 @@ export interface GateWatch {
   points: Point[];
   rows: MeasurementRow[];
   keptAt: number;
+  /** Looks back that failed, in a row. */
+  unread: number;
   /** The newest verdict that was written as an event: kind and reason. */
   said: string | undefined;
 }
 
+/** So many failed looks back in a row are tried before the gap is given up and a person is paged. */
+const UNREAD = 20;
 /** Good measurements are kept at most so often, ms; the others all. */
 const KEEP_EVERY = 300_000;
 
@@ -45,6 +49,7 @@ export function watchGate(gate: Gate, armedAt: number, state: GateState | undefi
     points: last === undefined ? [] : [{ at: last.at, passes: last.kind === 'go' }],
     rows: [],
     keptAt: 0,
+    unread: 0,
     said: last === undefined ? undefined : saidOf(last),
   };
 }
@@ -71,7 +76,7 @@ function queryOf(gate: Gate, query: GateQuery): Query {
 async function askNow(gate: Gate, source: MetricSource, signal: AbortSignal): Promise<Measurement> {
   const queries = measurementsOf(gate);
   const answers = await Promise.all(queries.map(async (query) => [query.name, await source.measure(queryOf(gate, query), signal)] as const));
-  return compose(gate, Object.fromEntries(answers) as Answers);
+  return compose(gate, Object.fromEntries(answers));
 }
 
 async function askBack(gate: Gate, source: MetricSource, from: number, to: number, signal: AbortSignal): Promise<Series> {
@@ -81,7 +86,7 @@ async function askBack(gate: Gate, source: MetricSource, from: number, to: numbe
 }
 
 function note(watch: GateWatch, point: Measurement, passes: boolean): void {
-  if (point.kind !== 'error') watch.points.push({ at: point.at, passes });
+  watch.points.push({ at: point.at, passes });
   if (passes && point.at - watch.keptAt < KEEP_EVERY) return;
   if (passes) watch.keptAt = point.at;
   watch.rows.push({ gate: watch.gate.id, at: Math.round(point.at), kind: point.kind === 'value' ? (passes ? 'go' : 'value') : `${point.kind}:${point.reason}`, ...(point.kind === 'value' ? { value: point.value } : { detail: point.detail.slice(0, 300) }) });
@@ -102,7 +107,9 @@ async function lookBack(house: House, watch: GateWatch, source: MetricSource, un
   const missed = { from, to: until, lookedBack: true };
   if (source.remembers) {
     const series = await askBack(gate, source, from + gate.every, until - 1, signal);
-    if (series.remembers) {
+    const first = series.points[0];
+    watch.unread = first?.kind === 'error' ? watch.unread + 1 : 0;
+    if (series.remembers && watch.unread <= UNREAD) {
       let act: GateAct | undefined;
       // Point by point, so that every one of them is on the bake clock with its own verdict.
       for (const point of series.points) {
@@ -115,9 +122,13 @@ async function lookBack(house: House, watch: GateWatch, source: MetricSource, un
       return { gap: missed, ...(act === undefined ? {} : { act }) };
     }
   }
-  house.log.info({ gate: gate.id, from, to: until }, 'a gap that the source does not remember earns nothing');
+  house.log.info({ gate: gate.id, from, to: until }, 'a gap that the source does not tell earns nothing');
   watch.state = gap(watch.state, from, until);
-  return { gap: { ...missed, lookedBack: false } };
+  const given = { gap: { ...missed, lookedBack: false } };
+  if (watch.unread <= UNREAD) return given;
+  watch.unread = 0;
+  const why = `${gate.id}: what happened from ${new Date(from).toISOString()} to ${new Date(until).toISOString()} could not be read back; a breach in it would be unseen`;
+  return { ...given, act: { kind: 'page', cause: 'policy', why, since: from } };
 }
 
 /** Asks a gate's source once, looks back over what was missed since its cursor, and judges all of it in order. Never throws for what the world does. */
@@ -127,11 +138,14 @@ export async function lookAtGate(house: House, watch: GateWatch, source: MetricS
   const answer = await askNow(gate, source, signal);
   const seconds = (performance.now() - began) / 1_000;
   house.meter.measured(gate.source ?? gate.id, answer.kind, seconds, answer.kind === 'value' ? answer.age : undefined);
-  const behind = answer.at - watch.state.cursor > 1.5 * gate.every && answer.kind !== 'error';
+  const live = judge(gate, watch.state, answer);
+  // A breach waits for nothing. Anything else is judged after what was missed before it.
+  const behind = answer.at - watch.state.cursor > 1.5 * gate.every && answer.kind !== 'error' && live.verdict.kind !== 'no-go';
   const back = behind && watch.state.latched === undefined ? await lookBack(house, watch, source, answer.at, signal) : undefined;
-  // What could not be looked back on yet must not be passed over: the new answer waits with it.
-  const present: Measurement = back?.failed === undefined ? answer : { ...back.failed, at: answer.at };
-  const judged = judge(gate, watch.state, present);
+  // What could not be looked back on must not be passed over: the new answer waits with it, unless it is bad news.
+  const bad = live.verdict.kind === 'inconclusive' && live.verdict.reason === 'pending';
+  const present: Measurement = back?.failed === undefined || bad ? answer : { ...back.failed, at: answer.at };
+  const judged = back === undefined ? live : judge(gate, watch.state, present);
   watch.state = judged.state;
   watch.dirty = true;
   note(watch, present, judged.verdict.kind === 'go');

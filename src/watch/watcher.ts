@@ -154,7 +154,7 @@ async function look(watch: Watch, gate: GateWatch, now: number): Promise<LaunchE
     const scope: Scope = act.cause === 'breach' && watch.state.requests.length === 0 ? scopeOfBreach(watch.order, watch.state.stages, gate.gate.id) : { kind: 'launch' };
     if (act.kind === 'rollback') {
       if (!watch.state.requests.some((one) => one.scope === 'launch')) await stop(watch, scope, cause);
-    } else if (act.kind === 'hold') await holdQuietly(watch, iso(servedAt), `${act.why}`);
+    } else if (act.kind === 'hold') await holdQuietly(watch, iso(servedAt), act.why);
     else await pageOnce(watch, `gate ${gate.gate.id}`, act.why, servedAt);
   }
   if (looked.gap !== undefined) {

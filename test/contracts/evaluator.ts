@@ -38,10 +38,12 @@ export function evaluatorContract(name: string, setup: () => Promise<EvaluatorUn
     const question = (flag: FlagRef, who: Subject): Question => ({ flag, subject: who, with: it_.settings(flag) });
     async function values(questions: readonly Question[]): Promise<readonly (readonly FlagValue[])[]> {
       const answers = await it_.evaluator.evaluate(questions, signal());
-      return answers.map((each) => each.map((answer) => {
-        if (answer.kind !== 'value') throw new Error(`${answer.kind}: ${answer.detail}`);
-        return answer.value;
-      }));
+      return answers.map((each) =>
+        each.map((answer) => {
+          if (answer.kind !== 'value') throw new Error(`${answer.kind}: ${answer.detail}`);
+          return answer.value;
+        }),
+      );
     }
     const each = (value: FlagValue): readonly FlagValue[] => Array.from({ length: it_.instances }, () => value);
 
@@ -57,13 +59,29 @@ export function evaluatorContract(name: string, setup: () => Promise<EvaluatorUn
 
     it('tells a listed subject from others, by its key and by an attribute', async () => {
       const flag = await it_.newFlag();
-      await it_.set(flag, { value: true, share: 0, by: 'key', listed: [{ attribute: 'key', values: ['ann'] }, { attribute: 'team', values: ['dispute_ops'] }] });
-      expect(await values([question(flag, subject('ann')), question(flag, subject('bob', { team: 'dispute_ops' })), question(flag, subject('bob'))])).toEqual([each(true), each(true), each(false)]);
+      await it_.set(flag, {
+        value: true,
+        share: 0,
+        by: 'key',
+        listed: [
+          { attribute: 'key', values: ['ann'] },
+          { attribute: 'team', values: ['dispute_ops'] },
+        ],
+      });
+      expect(await values([question(flag, subject('ann')), question(flag, subject('bob', { team: 'dispute_ops' })), question(flag, subject('bob'))])).toEqual([
+        each(true),
+        each(true),
+        each(false),
+      ]);
     });
 
     it('sees a flag go on, off, and on again', async () => {
       const flag = await it_.newFlag();
-      for (const [to, value] of [[everyone(true), true], [off(true), false], [everyone(true), true]] as const) {
+      for (const [to, value] of [
+        [everyone(true), true],
+        [off(true), false],
+        [everyone(true), true],
+      ] as const) {
         await it_.set(flag, to);
         expect(await values([question(flag, subject('u-1'))])).toEqual([each(value)]);
       }
@@ -86,7 +104,10 @@ export function evaluatorContract(name: string, setup: () => Promise<EvaluatorUn
       expect(it_.broken.length).toBeGreaterThan(0);
       for (const evaluator of it_.broken) {
         const started = performance.now();
-        const answers = await evaluator.evaluate(Array.from({ length: 100 }, (_, i) => question(flag, subject(`u-${i}`))), signal());
+        const answers = await evaluator.evaluate(
+          Array.from({ length: 100 }, (_, i) => question(flag, subject(`u-${i}`))),
+          signal(),
+        );
         expect(performance.now() - started).toBeLessThan(5_000);
         expect(answers).toHaveLength(100);
         expect(answers.flat().map((answer) => answer.kind)).toEqual(answers.flat().map(() => 'silent'));

@@ -75,7 +75,12 @@ export function flagProviderContract(name: string, setup: () => Promise<Provider
     it('writes every exposure it claims, and refuses with Terminal what it does not claim, writing nothing', async () => {
       const { can } = it_.provider;
       const both: Exposure = { ...share(5), listed: [{ attribute: 'key', values: ['ann'] }] };
-      const asked: readonly [boolean, Exposure][] = [[can.share, share(5)], [can.share, share(25)], [can.lists, people('ann', 'bob')], [can.share && can.lists, both]];
+      const asked: readonly [boolean, Exposure][] = [
+        [can.share, share(5)],
+        [can.share, share(25)],
+        [can.lists, people('ann', 'bob')],
+        [can.share && can.lists, both],
+      ];
       for (const [claimed, to] of asked) {
         const flag = await it_.newFlag();
         const before = await read(flag);
@@ -200,8 +205,14 @@ export function flagProviderContract(name: string, setup: () => Promise<Provider
     it('puts back the flags that can be put back when one of them is gone', async () => {
       const { flag, before, after } = await shifted(everyone(true));
       const gone: FlagRef = { ...flag, flag: 'gone.flag', key: 'gone_flag_of_nobody' };
-      const outcomes = await it_.provider.restore([entry(gone, before), entry(flag, before, { written: [everyone(true)], revision: after.revision })], signal());
-      expect(outcomes).toMatchObject([{ flag: 'gone.flag', kind: 'failed' }, { flag: flag.flag, kind: 'restored' }]);
+      const outcomes = await it_.provider.restore(
+        [entry(gone, before), entry(flag, before, { written: [everyone(true)], revision: after.revision })],
+        signal(),
+      );
+      expect(outcomes).toMatchObject([
+        { flag: 'gone.flag', kind: 'failed' },
+        { flag: flag.flag, kind: 'restored' },
+      ]);
       expect((await read(flag)).exposure).toEqual(before.exposure);
     });
 

@@ -13,7 +13,15 @@ describe('what restore does with a flag', () => {
     ['writes over a value of ours though another revision holds it', 'applied', off(true), [share(5)], { revision: '9', exposure: share(5) }, false, 'write'],
     ['writes over an earlier value of ours', 'applied', off(true), [share(5), share(25)], { revision: '9', exposure: share(5) }, false, 'write'],
     ['fences an intent that nobody has moved', 'intent', off(true), [share(5)], { revision: '1', exposure: off(true) }, false, 'fence'],
-    ['leaves an intent whose revision has moved: a late write is refused already', 'intent', off(true), [share(5)], { revision: '2', exposure: off(true) }, false, 'leave'],
+    [
+      'leaves an intent whose revision has moved: a late write is refused already',
+      'intent',
+      off(true),
+      [share(5)],
+      { revision: '2', exposure: off(true) },
+      false,
+      'leave',
+    ],
     ['writes an intent whose write arrived unmarked', 'intent', off(true), [share(5)], { revision: '2', exposure: share(5) }, false, 'write'],
     ['leaves what stands as in the snapshot', 'applied', share(5), [share(25)], { revision: '7', exposure: share(5) }, false, 'leave'],
     ['narrows what somebody widened', 'applied', share(5), [share(25)], { revision: '7', exposure: everyone(true) }, false, 'write'],
@@ -22,7 +30,15 @@ describe('what restore does with a flag', () => {
     ['leaves other people to whoever listed them', 'applied', people('ann'), [share(5)], { revision: '7', exposure: people('eve') }, false, 'foreign'],
     ['leaves a share drawn by something else', 'applied', share(50), [everyone(true)], { revision: '7', exposure: share(10, 'contract') }, false, 'foreign'],
     ['leaves another value', 'applied', everyone('full'), [everyone('sse-only')], { revision: '7', exposure: everyone('poll') }, false, 'foreign'],
-    ['writes when the newest revision is ours, whatever it holds', 'applied', people('ann'), [share(5)], { revision: '7', exposure: people('eve') }, true, 'write'],
+    [
+      'writes when the newest revision is ours, whatever it holds',
+      'applied',
+      people('ann'),
+      [share(5)],
+      { revision: '7', exposure: people('eve') },
+      true,
+      'write',
+    ],
   ];
   it.each(table)('%s', (_, phase, snapshot, written, current, ours, decision) => {
     expect(restoreDecision({ phase, snapshot: { revision: '1', exposure: snapshot }, written, current, ours })).toBe(decision);
@@ -30,12 +46,24 @@ describe('what restore does with a flag', () => {
 
   it('never widens what somebody else set, and never leaves one of our values standing', () => {
     fc.assert(
-      fc.property(exposures(true), fc.array(exposures(true), { maxLength: 3 }), exposures(true), fc.constantFrom<Phase>('intent', 'applied', 'restored', 'proven'), (snapshot, written, current, phase) => {
-        const decision = restoreDecision({ phase, snapshot: { revision: '1', exposure: snapshot }, written, current: { revision: '2', exposure: current }, ours: false });
-        const ours = written.some((exposure) => sameExposure(exposure, current));
-        if (ours && !sameExposure(current, snapshot)) expect(decision).toBe('write');
-        if (!ours && decision === 'write') expect(compareReach(snapshot, current)).toBe('narrower');
-      }),
+      fc.property(
+        exposures(true),
+        fc.array(exposures(true), { maxLength: 3 }),
+        exposures(true),
+        fc.constantFrom<Phase>('intent', 'applied', 'restored', 'proven'),
+        (snapshot, written, current, phase) => {
+          const decision = restoreDecision({
+            phase,
+            snapshot: { revision: '1', exposure: snapshot },
+            written,
+            current: { revision: '2', exposure: current },
+            ours: false,
+          });
+          const ours = written.some((exposure) => sameExposure(exposure, current));
+          if (ours && !sameExposure(current, snapshot)) expect(decision).toBe('write');
+          if (!ours && decision === 'write') expect(compareReach(snapshot, current)).toBe('narrower');
+        },
+      ),
     );
   });
 });

@@ -15,7 +15,10 @@ describe('a bucket', () => {
     await client.connect();
     try {
       for (const subject of ['u-1', 'zoë', '', '汉字']) {
-        const { rows } = await client.query<{ drawn: string }>(`select ((('x' || substr(encode(sha256(convert_to($1, 'utf8')), 'hex'), 1, 8))::bit(32)::bigint & 4294967295) / 4294967296.0 * 100)::text as drawn`, [`s:chat.enabled:${subject}`]);
+        const { rows } = await client.query<{ drawn: string }>(
+          `select ((('x' || substr(encode(sha256(convert_to($1, 'utf8')), 'hex'), 1, 8))::bit(32)::bigint & 4294967295) / 4294967296.0 * 100)::text as drawn`,
+          [`s:chat.enabled:${subject}`],
+        );
         expect(bucket('s', 'chat.enabled', subject)).toBeCloseTo(Number(rows[0]?.drawn), 8);
       }
     } finally {

@@ -15,7 +15,13 @@ describe('a flag store whose database freezes', () => {
     proxy = await pausingProxy(Number(url.port));
     url.port = String(proxy.port);
     store = await openFlagStore(url.href);
-    await store.create([{ key: 'frozen', type: 'boolean' }, { key: 'other', type: 'boolean' }], { by: 'setup' });
+    await store.create(
+      [
+        { key: 'frozen', type: 'boolean' },
+        { key: 'other', type: 'boolean' },
+      ],
+      { by: 'setup' },
+    );
     await store.writeMany([{ key: 'frozen', to: everyone(true), expected: '1', change: 'c', by: 'ann', comment: '' }]);
   });
   afterAll(async () => {
@@ -23,7 +29,19 @@ describe('a flag store whose database freezes', () => {
     await proxy.close();
     await database.drop();
   });
-  const restore = () => store.restoreMany([{ key: 'frozen', snapshot: { revision: '1', exposure: off(true) }, phase: 'applied', written: [everyone(true)], revision: '2', change: 'r', by: 'gonogo', comment: '' }]);
+  const restore = () =>
+    store.restoreMany([
+      {
+        key: 'frozen',
+        snapshot: { revision: '1', exposure: off(true) },
+        phase: 'applied',
+        written: [everyone(true)],
+        revision: '2',
+        change: 'r',
+        by: 'gonogo',
+        comment: '',
+      },
+    ]);
 
   it('gives up a restore within its deadline, and puts back as soon as the database answers again', async () => {
     proxy.pause();

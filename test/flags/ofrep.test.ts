@@ -18,14 +18,18 @@ const view = {
   readAt: 0,
 };
 
-describe("the real OpenFeature SDK with its OFREP provider", () => {
+describe('the real OpenFeature SDK with its OFREP provider', () => {
   let under: StoreUnderTest;
   let server: OfrepServer;
   let client: Client;
   beforeAll(async () => {
     under = await storeUnderTest();
     server = await serveOfrep(() => under.cache.view(), all, 'sdk-token');
-    const provider = new OFREPProvider({ baseUrl: server.url, headers: [['Authorization', 'Bearer sdk-token']], fetchImplementation: (input: string | URL | Request, init?: RequestInit) => fetch(input, { ...init, signal: AbortSignal.timeout(2_000) }) });
+    const provider = new OFREPProvider({
+      baseUrl: server.url,
+      headers: [['Authorization', 'Bearer sdk-token']],
+      fetchImplementation: (input: string | URL | Request, init?: RequestInit) => fetch(input, { ...init, signal: AbortSignal.timeout(2_000) }),
+    });
     await OpenFeature.setProviderAndWait('ofrep-test', provider);
     client = OpenFeature.getClient('ofrep-test');
   });
@@ -42,7 +46,12 @@ describe("the real OpenFeature SDK with its OFREP provider", () => {
     const values = await Promise.all(people.map((who) => client.getBooleanValue(flag.key, false, who)));
     expect(values.filter(Boolean).length).toBeGreaterThan(15);
     expect(values.filter(Boolean).length).toBeLessThan(45);
-    expect(await client.getBooleanDetails(flag.key, false, { targetingKey: 'x', team: 'qa' })).toMatchObject({ value: true, reason: 'TARGETING_MATCH', variant: 'on', flagMetadata: { revision: '2' } });
+    expect(await client.getBooleanDetails(flag.key, false, { targetingKey: 'x', team: 'qa' })).toMatchObject({
+      value: true,
+      reason: 'TARGETING_MATCH',
+      variant: 'on',
+      flagMetadata: { revision: '2' },
+    });
     await under.set(flag, off(true));
     expect(await Promise.all(people.map((who) => client.getBooleanValue(flag.key, true, who)))).toEqual(people.map(() => false));
   });
@@ -65,7 +74,11 @@ describe("the real OpenFeature SDK with its OFREP provider", () => {
   it('gets all flags at once, and 304 until something it gets has changed', async () => {
     const flag = await under.newFlag();
     const api = new OFREPApi(server.url);
-    const ask = async (etag?: string) => api.postBulkEvaluateFlags({ context: { targetingKey: 'u' } }, { headers: [['Authorization', 'Bearer sdk-token'], ...(etag === undefined ? [] : [['If-None-Match', etag] as [string, string]])] });
+    const ask = async (etag?: string) =>
+      api.postBulkEvaluateFlags(
+        { context: { targetingKey: 'u' } },
+        { headers: [['Authorization', 'Bearer sdk-token'], ...(etag === undefined ? [] : [['If-None-Match', etag] as [string, string]])] },
+      );
     const first = await ask();
     const etag = first.httpResponse?.headers.get('etag') ?? '';
     expect(first.httpStatus).toBe(200);
@@ -92,7 +105,10 @@ describe('an OFREP request', () => {
   });
 
   it('takes a list, a number and a context without a prototype trick', () => {
-    expect(evaluateOne(view, 'inner', { context: { team: ['ops', 'qa'], age: 7 } }, all)).toMatchObject({ status: 200, body: { value: true, reason: 'TARGETING_MATCH' } });
+    expect(evaluateOne(view, 'inner', { context: { team: ['ops', 'qa'], age: 7 } }, all)).toMatchObject({
+      status: 200,
+      body: { value: true, reason: 'TARGETING_MATCH' },
+    });
     const tricky = JSON.parse('{"context":{"targetingKey":"k","__proto__":{"team":"qa"},"team":{"qa":true}}}') as unknown;
     expect(evaluateOne(view, 'inner', tricky, all)).toMatchObject({ body: { reason: 'SPLIT' } });
   });
@@ -106,7 +122,15 @@ describe('an OFREP request', () => {
   });
 
   it('in bulk names the flag that needs a key, and answers the others', () => {
-    expect(evaluateAll(view, {}, undefined, all)).toMatchObject({ status: 200, body: { flags: [{ key: 'inner', errorCode: 'TARGETING_KEY_MISSING' }, { key: 'open', value: true }] } });
+    expect(evaluateAll(view, {}, undefined, all)).toMatchObject({
+      status: 200,
+      body: {
+        flags: [
+          { key: 'inner', errorCode: 'TARGETING_KEY_MISSING' },
+          { key: 'open', value: true },
+        ],
+      },
+    });
   });
 });
 

@@ -78,7 +78,11 @@ describe('making a flag', () => {
     ['a key with a space', { key: 'chat enabled', type: 'boolean' }, 'flag key "chat enabled" may hold only'],
     ['an empty key', { key: '', type: 'boolean' }, 'may hold only'],
     ['an allowed value of 201 characters', { key: 'v', type: { oneOf: ['a', 'v'.repeat(201)] } }, 'has 201 characters; at most 200 are allowed'],
-    ['a listed value of 201 characters', { key: 'v', type: 'boolean', exposure: { value: true, share: 0, by: 'key', listed: [{ attribute: 'key', values: [long] }] } }, 'has 201 characters; at most 200 are allowed'],
+    [
+      'a listed value of 201 characters',
+      { key: 'v', type: 'boolean', exposure: { value: true, share: 0, by: 'key', listed: [{ attribute: 'key', values: [long] }] } },
+      'has 201 characters; at most 200 are allowed',
+    ],
     ['a value with a NUL', { key: 'v', type: { oneOf: ['a', 'b\0'] } }, 'holds a control character'],
     ['half a character', { key: 'v', type: { oneOf: ['a', '\ud800'] } }, 'holds half a character'],
     ['a share of 101', { key: 'v', type: 'boolean', exposure: share(101) }, 'exposure.share is 101; expected a percentage from 0 to 100'],
@@ -87,7 +91,10 @@ describe('making a flag', () => {
     ['one allowed value', { key: 'v', type: { oneOf: ['a'] } }, 'type.oneOf has 1 values; expected 2 to 100'],
     ['a share drawn by segment', { key: 'v', type: 'boolean', exposure: { ...share(5), by: 'segment' } }, 'drawn by an attribute with one value'],
   ])('refuses %s, and makes nothing', async (_, flag, message) => {
-    await expect(store.create([{ key: 'innocent', type: 'boolean' }, flag], { by: 'ann' })).rejects.toMatchObject({ code: 'flag-invalid', message: expect.stringContaining(message) as string });
+    await expect(store.create([{ key: 'innocent', type: 'boolean' }, flag], { by: 'ann' })).rejects.toMatchObject({
+      code: 'flag-invalid',
+      message: expect.stringContaining(message) as string,
+    });
     await expect(store.get('innocent')).rejects.toMatchObject({ code: 'flag-missing' });
   });
 
@@ -119,7 +126,16 @@ describe('writing', () => {
     await store.putExposure(key, everyone(true), '2', { by: 'bob' });
     expect(log.lines.slice(before)).toMatchObject([{ message: 'flag written', fields: { flag: key, by: 'bob', old: share(5), new: everyone(true) } }]);
     const [second, first, creation] = await store.history(key);
-    expect(first).toMatchObject({ kind: 'write', who: 'ann', comment: 'five percent', changeId: 'c-1', old: off(true), new: share(5), oldRevision: '1', newRevision: '2' });
+    expect(first).toMatchObject({
+      kind: 'write',
+      who: 'ann',
+      comment: 'five percent',
+      changeId: 'c-1',
+      old: off(true),
+      new: share(5),
+      oldRevision: '1',
+      newRevision: '2',
+    });
     expect(second).toMatchObject({ kind: 'write', who: 'bob', old: share(5), new: everyone(true), oldRevision: '2', newRevision: '3' });
     expect(creation).toMatchObject({ kind: 'create', who: 'setup', old: undefined, newRevision: '1' });
     expect(Math.abs(Date.now() - Date.parse(second?.at ?? ''))).toBeLessThan(60_000);
@@ -129,7 +145,9 @@ describe('writing', () => {
   it('names who wrote when the revision has moved', async () => {
     const key = await newFlag();
     await store.putExposure(key, share(5), '1', { by: 'mallory', change: 'theirs' });
-    await expect(store.putExposure(key, everyone(true), '1', { by: 'ann' })).rejects.toThrow(/is at revision 2; expected 1\. mallory wrote it at .* \(change theirs\); nothing was written/);
+    await expect(store.putExposure(key, everyone(true), '1', { by: 'ann' })).rejects.toThrow(
+      /is at revision 2; expected 1\. mallory wrote it at .* \(change theirs\); nothing was written/,
+    );
   });
 
   it('lets exactly one of twenty writers through who saw the same revision', async () => {
@@ -179,14 +197,27 @@ describe('writing', () => {
 });
 
 describe('putting back', () => {
-  const entry = (key: string, revision: string, exposure: Exposure) => ({ key, snapshot: { revision, exposure }, phase: 'applied' as const, by: 'gonogo', comment: 'rollback', change: `r-${key}` });
+  const entry = (key: string, revision: string, exposure: Exposure) => ({
+    key,
+    snapshot: { revision, exposure },
+    phase: 'applied' as const,
+    by: 'gonogo',
+    comment: 'rollback',
+    change: `r-${key}`,
+  });
 
   it('writes random snapshots back exactly, character for character', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(exposures(true), exposures(true)), { minLength: 1, maxLength: 4 }), fc.boolean(), async (pairs, known) => {
         const keys = await Promise.all(pairs.map(([snapshot]) => newFlag(snapshot)));
         const written = await store.writeMany(keys.map((key, i) => write(key, pairs[i]?.[1] ?? off(true), '1', 'shift')));
-        const outcomes = await store.restoreMany(keys.map((key, i) => ({ ...entry(key, '1', pairs[i]?.[0] ?? off(true)), written: [pairs[i]?.[1] ?? off(true)], ...(known ? { revision: written[i]?.revision } : {}) })));
+        const outcomes = await store.restoreMany(
+          keys.map((key, i) => ({
+            ...entry(key, '1', pairs[i]?.[0] ?? off(true)),
+            written: [pairs[i]?.[1] ?? off(true)],
+            ...(known ? { revision: written[i]?.revision } : {}),
+          })),
+        );
         expect(outcomes.map((outcome) => outcome.kind)).toEqual(keys.map(() => 'restored'));
         const after = await Promise.all(keys.map((key) => store.get(key)));
         after.forEach((flag, i) => expect(normalize(flag.exposure)).toEqual(normalize(pairs[i]?.[0] ?? off(true))));
@@ -211,7 +242,9 @@ describe('putting back', () => {
       await client.query('begin');
       await client.query('select 1 from flag where key = $1 for update', [keys[1]]);
       const outcomes = store.restoreMany(keys.map((key) => ({ ...entry(key, '1', off(true)), written: [everyone(true)], revision: '2' })));
-      await expect.poll(async () => (await Promise.all(keys.map((key) => store.get(key)))).map((flag) => flag.revision), { interval: 5, timeout: 400 }).toEqual(['3', '2', '3']);
+      await expect
+        .poll(async () => (await Promise.all(keys.map((key) => store.get(key)))).map((flag) => flag.revision), { interval: 5, timeout: 400 })
+        .toEqual(['3', '2', '3']);
       expect((await outcomes).map((outcome) => outcome.kind)).toEqual(['restored', 'failed', 'restored']);
       await client.query('rollback');
     });
@@ -223,8 +256,14 @@ describe('putting back', () => {
     const [mine, theirs] = [await newFlag(), await newFlag(share(50))];
     await store.writeMany([write(mine, everyone(true), '1', 'x'), write(theirs, everyone(true), '1', 'x')]);
     await store.putExposure(theirs, share(10), '2', { by: 'mallory' });
-    const outcomes = await store.restoreMany([{ ...entry(mine, '1', off(true)), written: [everyone(true)], revision: '2' }, { ...entry(theirs, '1', share(50)), written: [everyone(true)], revision: '2' }]);
-    expect(outcomes).toMatchObject([{ kind: 'restored', wrote: true, flag: { revision: '3' } }, { kind: 'kept', flag: { updatedBy: 'mallory', revision: '3' } }]);
+    const outcomes = await store.restoreMany([
+      { ...entry(mine, '1', off(true)), written: [everyone(true)], revision: '2' },
+      { ...entry(theirs, '1', share(50)), written: [everyone(true)], revision: '2' },
+    ]);
+    expect(outcomes).toMatchObject([
+      { kind: 'restored', wrote: true, flag: { revision: '3' } },
+      { kind: 'kept', flag: { updatedBy: 'mallory', revision: '3' } },
+    ]);
     expect(await store.history(mine)).toHaveLength(3);
   });
 
@@ -247,7 +286,9 @@ describe('putting back', () => {
   it('is ended by a hundred hands at once with one write', async () => {
     const key = await newFlag();
     await store.writeMany([write(key, everyone(true), '1', 'z')]);
-    const outcomes = (await Promise.all(Array.from({ length: 100 }, () => store.restoreMany([{ ...entry(key, '1', off(true)), written: [everyone(true)], revision: '2' }])))).flat();
+    const outcomes = (
+      await Promise.all(Array.from({ length: 100 }, () => store.restoreMany([{ ...entry(key, '1', off(true)), written: [everyone(true)], revision: '2' }])))
+    ).flat();
     expect(outcomes.filter((outcome) => outcome.kind === 'restored' && outcome.wrote)).toHaveLength(1);
     expect(outcomes.every((outcome) => outcome.kind === 'restored')).toBe(true);
     expect(await store.history(key)).toHaveLength(3);
@@ -274,7 +315,9 @@ describe('the cache', () => {
     const key = await newFlag();
     const cache = await openFlagCache(database.url, store, { every: 50 });
     try {
-      await session((client) => client.query(`update flag set exposure = jsonb_set(exposure, '{share}', '100'), revision = revision + 1 where key = $1`, [key]));
+      await session((client) =>
+        client.query(`update flag set exposure = jsonb_set(exposure, '{share}', '100'), revision = revision + 1 where key = $1`, [key]),
+      );
       await expect.poll(() => cache.view().flags.get(key)?.exposure.share, { interval: 5, timeout: 2_000 }).toBe(100);
     } finally {
       await cache.close();
@@ -286,7 +329,9 @@ describe('the cache', () => {
     const heard = keepLog();
     const cache = await openFlagCache(database.url, store, { every: 50, log: heard });
     try {
-      await session((client) => client.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'gonogo flags-listen'`));
+      await session((client) =>
+        client.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'gonogo flags-listen'`),
+      );
       expect(cache.view().flags.has(key)).toBe(true);
       await store.putExposure(key, everyone(true), '1', { by: 'ann' });
       await expect.poll(() => cache.view().flags.get(key)?.revision, { interval: 5, timeout: 3_000 }).toBe('2');

@@ -30,5 +30,20 @@ export function flagRef(key: string, type: FlagRef['type'] = 'boolean'): FlagRef
 
 /** A flag as the store would return it. */
 export function storedFlag(exposure: Exposure, more: Partial<Flag> = {}): Flag {
-  return { key: 'chat.enabled', type: 'boolean', allowed: [false, true], offValue: false, exposure, salt: 's', revision: '1', exposed: false, owner: '', description: '', updatedBy: 'ann', changeId: 'c', updatedAt: '2026-01-01T00:00:00.000Z', ...more };
+  return {
+    key: 'chat.enabled',
+    type: 'boolean',
+    allowed: [false, true],
+    offValue: false,
+    exposure,
+    salt: 's',
+    revision: '1',
+    exposed: false,
+    owner: '',
+    description: '',
+    updatedBy: 'ann',
+    changeId: 'c',
+    updatedAt: '2026-01-01T00:00:00.000Z',
+    ...more,
+  };
 }

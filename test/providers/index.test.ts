@@ -12,6 +12,10 @@ describe('opening a provider', () => {
     [{ kind: 'builtin', database: 7 }, 'providers.prod.database: Invalid input'],
     [{ kind: 'builtin' }, 'providers.prod: database is missing; expected a reference'],
   ])('refuses %j, naming the field', async (raw, message) => {
-    await expect(Promise.resolve().then(() => openProvider('prod', raw, openContext()))).rejects.toMatchObject({ name: 'Terminal', code: 'config', message: expect.stringContaining(message) as string });
+    await expect(Promise.resolve().then(() => openProvider('prod', raw, openContext()))).rejects.toMatchObject({
+      name: 'Terminal',
+      code: 'config',
+      message: expect.stringContaining(message) as string,
+    });
   });
 });

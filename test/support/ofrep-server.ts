@@ -28,7 +28,9 @@ export async function serveOfrep(view: () => FlagView, options: OfrepOptions, to
     if (answer.body === undefined) response.end();
     else response.json(answer.body);
   };
-  app.post('/ofrep/v1/evaluate/flags', (request, response) => send(response, evaluateAll(view(), request.body as unknown, request.headers['if-none-match'], options)));
+  app.post('/ofrep/v1/evaluate/flags', (request, response) =>
+    send(response, evaluateAll(view(), request.body as unknown, request.headers['if-none-match'], options)),
+  );
   app.post('/ofrep/v1/evaluate/flags/:key', (request, response) => send(response, evaluateOne(view(), request.params.key, request.body as unknown, options)));
   const server = await new Promise<Server>((resolve) => {
     const listening = app.listen(0, '127.0.0.1', () => resolve(listening));

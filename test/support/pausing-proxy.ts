@@ -14,7 +14,10 @@ export async function pausingProxy(port: number): Promise<PausingProxy> {
   let paused = false;
   const server = net.createServer((near) => {
     const far = net.connect(port, '127.0.0.1');
-    for (const [socket, other] of [[near, far], [far, near]] as const) {
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
       sockets.add(socket);
       socket.on('data', (bytes) => other.write(bytes));
       socket.on('error', () => other.destroy());

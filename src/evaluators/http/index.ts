@@ -39,10 +39,18 @@ export function openHttpEvaluator(config: HttpConfig, context: OpenContext): Pro
 
   function resolve(question: Question): { readonly instances: readonly Instance[]; readonly path: string; readonly select: string } {
     const proof = httpProof.safeParse(question.with);
-    if (!proof.success) throw new Terminal('proof', `flags.${question.flag.flag}.proof.${proof.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')}`);
+    if (!proof.success)
+      throw new Terminal(
+        'proof',
+        `flags.${question.flag.flag}.proof.${proof.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')}`,
+      );
     const { host, path } = fillUrl(proof.data.url, question.subject);
     const instances = hosts.get(host);
-    if (instances === undefined) throw new Terminal('proof', `flags.${question.flag.flag}.proof.url names \${${host}}; expected one of ${[...hosts.keys()].join(', ')} (hosts of evaluator ${context.instance})`);
+    if (instances === undefined)
+      throw new Terminal(
+        'proof',
+        `flags.${question.flag.flag}.proof.url names \${${host}}; expected one of ${[...hosts.keys()].join(', ')} (hosts of evaluator ${context.instance})`,
+      );
     return { instances, path, select: proof.data.select };
   }
 
@@ -76,7 +84,8 @@ export function openHttpEvaluator(config: HttpConfig, context: OpenContext): Pro
     const asked = new Map<Instance, Map<string, Page>>();
     for (const each of resolved) {
       if (each === undefined || !isResolved(each)) continue;
-      for (const instance of each.instances) asked.set(instance, (asked.get(instance) ?? new Map<string, Page>()).set(each.path, { kind: 'failed', error: 'not asked' }));
+      for (const instance of each.instances)
+        asked.set(instance, (asked.get(instance) ?? new Map<string, Page>()).set(each.path, { kind: 'failed', error: 'not asked' }));
     }
     await Promise.all(
       [...asked].map(async ([instance, pages]) => {
@@ -104,9 +113,31 @@ export function openHttpEvaluator(config: HttpConfig, context: OpenContext): Pro
     kind: 'http',
     evaluate,
     async check(flags, signal): Promise<readonly Problem[]> {
-      const questions = flags.flatMap((flag) => flag.proof.filter((proof) => 'select' in proof.with && !String(proof.with['url']).replace(/^\$\{[^}]*\}/, '').includes('{')).map((proof) => ({ flag, subject: { key: 'gonogo-check', attributes: {} }, with: proof.with })));
+      const questions = flags.flatMap((flag) =>
+        flag.proof
+          .filter(
+            (proof) =>
+              'select' in proof.with &&
+              !String(proof.with['url'])
+                .replace(/^\$\{[^}]*\}/, '')
+                .includes('{'),
+          )
+          .map((proof) => ({ flag, subject: { key: 'gonogo-check', attributes: {} }, with: proof.with })),
+      );
       const answers = await evaluate(questions, signal);
-      return answers.flat().flatMap((answer) => (answer.kind === 'silent' ? [{ where: `evaluators.${context.instance}`, message: answer.detail, hint: 'a rollback is proven here: the app must answer with the value where `select` says' }] : []));
+      return answers
+        .flat()
+        .flatMap((answer) =>
+          answer.kind === 'silent'
+            ? [
+                {
+                  where: `evaluators.${context.instance}`,
+                  message: answer.detail,
+                  hint: 'a rollback is proven here: the app must answer with the value where `select` says',
+                },
+              ]
+            : [],
+        );
     },
     close() {
       for (const { client } of [...hosts.values()].flat()) client.close();

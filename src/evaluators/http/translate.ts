@@ -21,6 +21,9 @@ export function selectFrom(document: unknown, select: string): unknown {
   try {
     return search(document as JSONValue, select);
   } catch (error) {
-    throw new Terminal('proof', `select "${select}": ${error instanceof Error ? error.message : String(error)}; expected a JMESPath expression, e.g. flags."chat.enabled"`);
+    throw new Terminal(
+      'proof',
+      `select "${select}": ${error instanceof Error ? error.message : String(error)}; expected a JMESPath expression, e.g. flags."chat.enabled"`,
+    );
   }
 }

@@ -38,7 +38,12 @@ function field(found: unknown, name: string): unknown {
 /** One flag's answer. An error code is silence: it says that nobody was told a value. */
 export function fromAnswer(instance: string, question: Question, answer: unknown): Evaluation {
   const code = field(answer, 'errorCode');
-  if (code !== undefined) return { kind: 'silent', instance, detail: `${instance}: ${JSON.stringify(code)} for flag ${question.flag.key}: ${JSON.stringify(field(answer, 'errorDetails') ?? '').slice(0, 200)}` };
+  if (code !== undefined)
+    return {
+      kind: 'silent',
+      instance,
+      detail: `${instance}: ${JSON.stringify(code)} for flag ${question.flag.key}: ${JSON.stringify(field(answer, 'errorDetails') ?? '').slice(0, 200)}`,
+    };
   return toEvaluation(instance, question.flag, field(answer, 'value'));
 }
 

@@ -12,10 +12,13 @@ const READ = (keys: readonly string[]): Statement => ({ name: 'gonogo_flag_read'
 /** Evaluates what the built-in store has committed, read over a connection of its own: for apps that read the store itself. */
 export async function openStoreEvaluator(config: StoreConfig, context: OpenContext): Promise<Evaluator> {
   const url = config.database === undefined ? context.databaseUrl : context.secret(config.database);
-  if (url === undefined) throw new Terminal('config', `evaluators.${context.instance}: database is missing; expected a reference to a Postgres URL, e.g. \${FLAGS_DATABASE_URL}`);
+  if (url === undefined)
+    throw new Terminal('config', `evaluators.${context.instance}: database is missing; expected a reference to a Postgres URL, e.g. \${FLAGS_DATABASE_URL}`);
   const database: Database = openDatabase(url, { name: 'flags-evaluator', size: 4, deadline: 2_000, statement: 1_500, lock: 500, log: context.log });
   // Primed so that the first proof does not pay for connecting; where that fails the first question tries again.
-  await database.prime(READ([]), 1).catch((error: unknown) => context.log.warn({ evaluator: context.instance, reason: String(error) }, 'the evaluator cannot read the flag store yet'));
+  await database
+    .prime(READ([]), 1)
+    .catch((error: unknown) => context.log.warn({ evaluator: context.instance, reason: String(error) }, 'the evaluator cannot read the flag store yet'));
   const { instance } = context;
 
   return {
@@ -39,9 +42,21 @@ export async function openStoreEvaluator(config: StoreConfig, context: OpenConte
       try {
         const [row] = (await database.call(READ(flags.map((flag) => flag.key)), { signal })) as readonly FlagReading[];
         const known = new Set(row?.flags.map((flag) => flag.key));
-        return flags.filter((flag) => !known.has(flag.key)).map((flag) => ({ where: `flags.${flag.flag}`, message: `flag ${flag.key} is not in the flag store ${instance} reads`, hint: 'make it first: POST /api/flags' }));
+        return flags
+          .filter((flag) => !known.has(flag.key))
+          .map((flag) => ({
+            where: `flags.${flag.flag}`,
+            message: `flag ${flag.key} is not in the flag store ${instance} reads`,
+            hint: 'make it first: POST /api/flags',
+          }));
       } catch (error) {
-        return [{ where: `evaluators.${instance}`, message: error instanceof Error ? error.message : String(error), hint: 'a rollback is proven here; mend the connection before launching' }];
+        return [
+          {
+            where: `evaluators.${instance}`,
+            message: error instanceof Error ? error.message : String(error),
+            hint: 'a rollback is proven here; mend the connection before launching',
+          },
+        ];
       }
     },
     close: () => database.close(),

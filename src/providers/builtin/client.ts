@@ -6,6 +6,7 @@ import type { BuiltinConfig } from './config.ts';
 /** Connects to the flag store that the config names. Throws Terminal, Retryable. */
 export function connect(config: BuiltinConfig, context: OpenContext): Promise<FlagStore> {
   const url = config.database === undefined ? context.databaseUrl : context.secret(config.database);
-  if (url === undefined) throw new Terminal('config', `providers.${context.instance}: database is missing; expected a reference to a Postgres URL, e.g. \${FLAGS_DATABASE_URL}`);
+  if (url === undefined)
+    throw new Terminal('config', `providers.${context.instance}: database is missing; expected a reference to a Postgres URL, e.g. \${FLAGS_DATABASE_URL}`);
   return openFlagStore(url, { log: context.log });
 }

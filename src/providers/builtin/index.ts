@@ -17,7 +17,8 @@ export async function openBuiltin(config: BuiltinConfig, context: OpenContext): 
 
   async function read(flag: FlagRef, signal: AbortSignal) {
     const [found] = (await store.read([flag.key], signal)).flags;
-    if (found === undefined) throw new Terminal('flag-missing', `flag ${flag.key} (${flag.flag}) is not in the flag store ${context.instance}; make it before the launch`);
+    if (found === undefined)
+      throw new Terminal('flag-missing', `flag ${flag.key} (${flag.flag}) is not in the flag store ${context.instance}; make it before the launch`);
     return toSnapshot(found);
   }
 
@@ -27,14 +28,22 @@ export async function openBuiltin(config: BuiltinConfig, context: OpenContext): 
     read,
     unit: () => context.instance,
     async check(flags, signal) {
-      const [rights, { flags: found }] = await Promise.all([store.permissions(signal), store.read(flags.map((flag) => flag.key), signal)]);
+      const [rights, { flags: found }] = await Promise.all([
+        store.permissions(signal),
+        store.read(
+          flags.map((flag) => flag.key),
+          signal,
+        ),
+      ]);
       const byKey = new Map(found.map((flag) => [flag.key, flag]));
       return [
         ...rights.map((message) => ({ where: `providers.${context.instance}`, message, hint: "a rollback writes flags; grant it, or name the primary's URL" })),
         ...flags.flatMap((ref) => {
           const flag = byKey.get(ref.key);
           if (flag !== undefined) return disagreements(ref, flag);
-          return [{ where: `flags.${ref.flag}`, message: `flag ${ref.key} is not in the flag store ${context.instance}`, hint: 'make it first: POST /api/flags' }];
+          return [
+            { where: `flags.${ref.flag}`, message: `flag ${ref.key} is not in the flag store ${context.instance}`, hint: 'make it first: POST /api/flags' },
+          ];
         }),
       ];
     },

@@ -41,8 +41,24 @@ export function disagreements(ref: FlagRef, flag: Flag): readonly Problem[] {
   const allowed: readonly FlagValue[] = ref.type === 'boolean' ? [false, true] : ref.type.oneOf;
   const unknown = allowed.filter((value) => !flag.allowed.includes(value));
   return [
-    ...(unknown.length === 0 ? [] : [{ where, message: `the flag store's ${flag.key} may not answer ${unknown.map(String).join(', ')}`, hint: `it answers ${flag.allowed.map(String).join(', ')}; mend the registry's type, or make the flag anew` }]),
-    ...(ref.offValue === flag.offValue ? [] : [{ where, message: `off is ${String(flag.offValue)} in the flag store and ${String(ref.offValue)} in the registry`, hint: 'make the two agree before launching' }]),
+    ...(unknown.length === 0
+      ? []
+      : [
+          {
+            where,
+            message: `the flag store's ${flag.key} may not answer ${unknown.map(String).join(', ')}`,
+            hint: `it answers ${flag.allowed.map(String).join(', ')}; mend the registry's type, or make the flag anew`,
+          },
+        ]),
+    ...(ref.offValue === flag.offValue
+      ? []
+      : [
+          {
+            where,
+            message: `off is ${String(flag.offValue)} in the flag store and ${String(ref.offValue)} in the registry`,
+            hint: 'make the two agree before launching',
+          },
+        ]),
   ];
 }
 

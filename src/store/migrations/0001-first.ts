@@ -50,6 +50,7 @@ create table event (
   primary key (launch, seq),
   unique (launch, key)
 );
+create index event_recorded on event (recorded_at);
 
 create table stage_state (
   launch text not null references launch,

@@ -11,7 +11,10 @@ const settings = (flag: FlagRef) => ({ url: '${app}/users/{key}/{team}/flags', s
 
 /** The app wants a team in its address; subjects of the suite that have none are in `none`. */
 function withTeam(evaluator: Evaluator): Evaluator {
-  const team = (question: Question): Question => ({ ...question, subject: { key: question.subject.key, attributes: { team: 'none', ...question.subject.attributes } } });
+  const team = (question: Question): Question => ({
+    ...question,
+    subject: { key: question.subject.key, attributes: { team: 'none', ...question.subject.attributes } },
+  });
   return { ...evaluator, evaluate: (questions, signal) => evaluator.evaluate(questions.map(team), signal) };
 }
 
@@ -28,7 +31,14 @@ evaluatorContract('http', async () => {
     instances: 2,
     settings,
     // Its check can ask only addresses that name no subject.
-    broken: broken.map((each) => ({ ...each, check: (flags, signal) => each.check(flags.map((flag) => ({ ...flag, proof: [{ evaluator: 'app', with: { url: '${app}/flags', select: 'x' } }] })), signal) })),
+    broken: broken.map((each) => ({
+      ...each,
+      check: (flags, signal) =>
+        each.check(
+          flags.map((flag) => ({ ...flag, proof: [{ evaluator: 'app', with: { url: '${app}/flags', select: 'x' } }] })),
+          signal,
+        ),
+    })),
     secrets: [SECRET],
     async close() {
       await Promise.all([evaluator, ...broken].map((each) => each.close()));

@@ -8,7 +8,11 @@ import { serveApp, type App } from './app.ts';
 
 const flag = flagRef('chat.enabled');
 const view = { flags: new Map([['chat.enabled', storedFlag(everyone(true))]]), segments: new Map(), readAt: 0 };
-const ask = (url: string, select: string, key = 'u', attributes: Readonly<Record<string, string>> = {}) => ({ flag, subject: { key, attributes }, with: { url, select } });
+const ask = (url: string, select: string, key = 'u', attributes: Readonly<Record<string, string>> = {}) => ({
+  flag,
+  subject: { key, attributes },
+  with: { url, select },
+});
 
 describe('reading a flag where the app shows it', () => {
   let app: App;
@@ -25,13 +29,20 @@ describe('reading a flag where the app shows it', () => {
 
   it('asks once for each distinct address', async () => {
     const before = app.served.length;
-    await evaluator.evaluate([...Array.from({ length: 10 }, () => ask('${app}/users/a/qa/flags', 'flags."chat.enabled"')), ask('${app}/users/b/qa/flags', 'flags."chat.enabled"')], AbortSignal.timeout(5_000));
+    await evaluator.evaluate(
+      [...Array.from({ length: 10 }, () => ask('${app}/users/a/qa/flags', 'flags."chat.enabled"')), ask('${app}/users/b/qa/flags', 'flags."chat.enabled"')],
+      AbortSignal.timeout(5_000),
+    );
     expect(app.served.slice(before).sort()).toEqual(['/users/a/qa/flags', '/users/b/qa/flags']);
   });
 
   it('puts key and attributes into the address, encoded', async () => {
     const before = app.served.length;
-    expect(await answer(ask('${app}/users/{key}/{team}/flags', 'flags."chat.enabled"', 'a/b?c', { team: 'q&a' }))).toMatchObject({ kind: 'value', value: true, instance: new URL(app.url).host });
+    expect(await answer(ask('${app}/users/{key}/{team}/flags', 'flags."chat.enabled"', 'a/b?c', { team: 'q&a' }))).toMatchObject({
+      kind: 'value',
+      value: true,
+      instance: new URL(app.url).host,
+    });
     expect(app.served.slice(before)).toEqual(['/users/a%2Fb%3Fc/q%26a/flags']);
   });
 

@@ -23,7 +23,10 @@ describe('asking over OFREP', () => {
 
   it('asks for one subject once, whatever the number of flags, and for a single flag by its key', async () => {
     const before = server.served.length;
-    await evaluator.evaluate(['x', 'y'].flatMap((subject) => keys.map((key) => ask(key, subject))), AbortSignal.timeout(5_000));
+    await evaluator.evaluate(
+      ['x', 'y'].flatMap((subject) => keys.map((key) => ask(key, subject))),
+      AbortSignal.timeout(5_000),
+    );
     expect(server.served.slice(before)).toEqual(['/ofrep/v1/evaluate/flags', '/ofrep/v1/evaluate/flags']);
     await evaluator.evaluate([ask('a', 'z')], AbortSignal.timeout(5_000));
     expect(server.served.at(-1)).toBe('/ofrep/v1/evaluate/flags/a');
@@ -31,15 +34,30 @@ describe('asking over OFREP', () => {
 
   it('lets the instance that answers answer, and names the one that is silent', async () => {
     const answers = await evaluator.evaluate([ask('a', 'x'), ask('b', 'y')], AbortSignal.timeout(5_000));
-    for (const each of answers) expect(each).toMatchObject([{ kind: 'value', value: true, instance: new URL(server.url).host }, { kind: 'silent', instance: '127.0.0.1:1' }]);
+    for (const each of answers)
+      expect(each).toMatchObject([
+        { kind: 'value', value: true, instance: new URL(server.url).host },
+        { kind: 'silent', instance: '127.0.0.1:1' },
+      ]);
   });
 
   it('asks a thousand subjects', async () => {
-    const answers = await evaluator.evaluate(Array.from({ length: 1_000 }, (_, i) => ask('a', `s-${i}`)), AbortSignal.timeout(20_000));
+    const answers = await evaluator.evaluate(
+      Array.from({ length: 1_000 }, (_, i) => ask('a', `s-${i}`)),
+      AbortSignal.timeout(20_000),
+    );
     expect(answers.filter((each) => each[0]?.kind === 'value')).toHaveLength(1_000);
   });
 
-  it.each([[{ kind: 'flagd' }, 'evaluators.app.kind is "flagd"; expected one of store, ofrep, http'], [{ kind: 'ofrep' }, 'evaluators.app.url'], [{ kind: 'ofrep', url: 'ftp://x' }, 'evaluators.app.url'], [{ kind: 'ofrep', url: 'http://x', extra: 1 }, 'Unrecognized key: "extra"']])('refuses the config %j', async (config, message) => {
-    await expect(Promise.resolve().then(() => openEvaluator('app', config, openContext()))).rejects.toMatchObject({ code: 'config', message: expect.stringContaining(message) as string });
+  it.each([
+    [{ kind: 'flagd' }, 'evaluators.app.kind is "flagd"; expected one of store, ofrep, http'],
+    [{ kind: 'ofrep' }, 'evaluators.app.url'],
+    [{ kind: 'ofrep', url: 'ftp://x' }, 'evaluators.app.url'],
+    [{ kind: 'ofrep', url: 'http://x', extra: 1 }, 'Unrecognized key: "extra"'],
+  ])('refuses the config %j', async (config, message) => {
+    await expect(Promise.resolve().then(() => openEvaluator('app', config, openContext()))).rejects.toMatchObject({
+      code: 'config',
+      message: expect.stringContaining(message) as string,
+    });
   });
 });

@@ -47,7 +47,20 @@ flagProviderContract('builtin', async () => {
       async () => {
         const later = await openProvider('store', { kind: 'builtin', database: withSecret(() => undefined) }, openContext());
         await later.close();
-        return later.write([{ flag: flagRef('contract.flag_1'), to: everyone(true), expected: { revision: '1', exposure: everyone(true), native: {} }, change: 'c', by: 'b', comment: '', stillWanted: () => Promise.resolve() }], AbortSignal.timeout(3_000));
+        return later.write(
+          [
+            {
+              flag: flagRef('contract.flag_1'),
+              to: everyone(true),
+              expected: { revision: '1', exposure: everyone(true), native: {} },
+              change: 'c',
+              by: 'b',
+              comment: '',
+              stillWanted: () => Promise.resolve(),
+            },
+          ],
+          AbortSignal.timeout(3_000),
+        );
       },
     ],
     async close() {

@@ -8,7 +8,10 @@ describe('the command for a person', () => {
   it('survives the shell, whatever the values hold, and takes the token from the environment', () => {
     const exposure = { value: true, share: 0, by: 'key', listed: [{ attribute: 'key', values: ["o'hara", '$(id)', '`id`', 'a"b'] }] };
     const command = undoCommand('chat.enabled', exposure, 'http://127.0.0.1:8300/');
-    const words = execFileSync('sh', ['-c', `curl() { printf '%s\\n' "$@"; }; ${command}`], { env: { GONOGO_TOKEN: 'from-the-shell' }, encoding: 'utf8' }).split('\n');
+    const words = execFileSync('sh', ['-c', `curl() { printf '%s\\n' "$@"; }; ${command}`], {
+      env: { GONOGO_TOKEN: 'from-the-shell' },
+      encoding: 'utf8',
+    }).split('\n');
     expect(words).toContain('http://127.0.0.1:8300/api/flags/chat.enabled');
     expect(words).toContain('Authorization: Bearer from-the-shell');
     expect(JSON.parse(words.find((word) => word.startsWith('{')) ?? 'null')).toMatchObject({ exposure });
@@ -20,7 +23,12 @@ describe('where registry and store disagree', () => {
   it.each<[string, ReturnType<typeof flagRef>, ReturnType<typeof storedFlag>, string[]]>([
     ['nothing, when they agree', flagRef('f'), storedFlag(off(true)), []],
     ['the off value', flagRef('f'), storedFlag(off(true), { offValue: true }), ['off is true in the flag store and false in the registry']],
-    ['the allowed values', flagRef('f', { oneOf: ['full', 'poll'] }), storedFlag(everyone('full'), { type: 'string', allowed: ['full', 'sse-only'], offValue: 'full' }), ["the flag store's chat.enabled may not answer poll"]],
+    [
+      'the allowed values',
+      flagRef('f', { oneOf: ['full', 'poll'] }),
+      storedFlag(everyone('full'), { type: 'string', allowed: ['full', 'sse-only'], offValue: 'full' }),
+      ["the flag store's chat.enabled may not answer poll"],
+    ],
   ])('%s', (_, ref, flag, messages) => {
     expect(disagreements(ref, flag).map((problem) => problem.message)).toEqual(messages);
   });
