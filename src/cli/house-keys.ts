@@ -5,9 +5,6 @@ import { migrate, openStore, type Store } from '../store/store.ts';
 import type { Cli } from './cli.ts';
 import { EXIT, Exit, usage } from './exit.ts';
 
-/** Where `gonogo start` keeps its data. */
-export const DATA_DIR = '.gonogo';
-
 /** The config, its problems ending the command with 2. */
 export function configOf(cli: Pick<Cli, 'configFile' | 'env'>, env: Cli['env'] = cli.env, instances = true): Config {
   try {

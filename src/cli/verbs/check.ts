@@ -1,10 +1,8 @@
 import type { Command } from 'commander';
-import { checkPlan } from '../../plan/check.ts';
-import { bindOrder } from '../../plan/order.ts';
 import { formatProblem, type Problem } from '../../plan/problem.ts';
 import { cliOf } from '../cli.ts';
 import { EXIT } from '../exit.ts';
-import { planOf, REGISTRY, registryOf } from '../plan-file.ts';
+import { REGISTRY } from '../input.ts';
 
 interface Checked {
   readonly file: string;
@@ -21,8 +19,9 @@ export function check(program: Command): void {
     .argument('<plan...>', 'plan files; - is stdin')
     .option('-e, --env <environment>', 'for this environment; every one that the plan allows when left out')
     .option('--registry <file>', 'the registry of flags', process.env['GONOGO_REGISTRY'] || REGISTRY)
-    .action((files: string[], options: { env?: string; registry: string }, command: Command) => {
+    .action(async (files: string[], options: { env?: string; registry: string }, command: Command) => {
       const cli = cliOf(command);
+      const [{ checkPlan }, { bindOrder }, { planOf, registryOf }] = await Promise.all([import('../../plan/check.ts'), import('../../plan/order.ts'), import('../plan-file.ts')]);
       const registry = registryOf(options.registry);
       const checked = files.map((file): Checked => {
         const loaded = planOf(file);

@@ -1,13 +1,11 @@
 import type { Command } from 'commander';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { ConfigError, loadConfig, type Config } from '../../config.ts';
+import type { Config } from '../../config.ts';
 import { toolPath } from '../../embedded/tools.ts';
-import { loadRegistry } from '../../flags/registry.ts';
 import { cliOf, type Cli } from '../cli.ts';
 import { EXIT, Exit } from '../exit.ts';
-import { DATA_DIR } from '../house-keys.ts';
-import { textOf } from '../plan-file.ts';
+import { DATA_DIR, textOf } from '../input.ts';
 import { table } from '../text.ts';
 
 /** One thing looked at. `remedy` is what to do; `needed` is false for what only some need. */
@@ -31,12 +29,12 @@ export function doctor(program: Command): void {
     .option('--data <dir>', 'where "gonogo start" keeps its data', DATA_DIR)
     .action(async (options: { data: string }, command: Command) => {
       const cli = cliOf(command);
-      const config = readConfig(cli);
+      const config = await readConfig(cli);
       const findings = [
         node(),
         ...tools(),
         config.finding,
-        ...(config.config === undefined ? [] : [registry(config.config)]),
+        ...(config.config === undefined ? [] : [await registry(config.config)]),
         ...(await Promise.all(config.config === undefined ? [Promise.resolve(embedded(options.data)), server(cli)] : [database(config.config), temporal(config.config), server(cli)])),
       ];
       cli.print(findings, () => table(['', 'WHAT', 'FOUND', 'DO'], findings.map((one) => [one.ok ? '✓' : one.needed ? '✗' : '·', one.what, one.found, one.remedy ?? ''])));
@@ -62,7 +60,8 @@ function tools(): Finding[] {
   });
 }
 
-function readConfig(cli: Cli): { readonly config?: Config; readonly finding: Finding } {
+async function readConfig(cli: Cli): Promise<{ readonly config?: Config; readonly finding: Finding }> {
+  const { ConfigError, loadConfig } = await import('../../config.ts');
   try {
     const config = loadConfig(cli.configFile, cli.env);
     return { config, finding: fine('config', config.file ?? 'the environment') };
@@ -73,7 +72,8 @@ function readConfig(cli: Cli): { readonly config?: Config; readonly finding: Fin
   }
 }
 
-function registry(config: Config): Finding {
+async function registry(config: Config): Promise<Finding> {
+  const { loadRegistry } = await import('../../flags/registry.ts');
   try {
     const loaded = loadRegistry(textOf(config.registry, 'the registry of flags'));
     if (loaded.ok) return fine('registry', `${loaded.registry.entries.size} flags in ${config.registry}`);

@@ -1,10 +1,8 @@
 import type { Command } from 'commander';
-import { checkPlan } from '../../plan/check.ts';
-import { explain as story } from '../../plan/explain.ts';
 import { formatProblem } from '../../plan/problem.ts';
 import { cliOf } from '../cli.ts';
 import { EXIT, Exit } from '../exit.ts';
-import { planOf, REGISTRY, registryOf } from '../plan-file.ts';
+import { REGISTRY } from '../input.ts';
 
 /** `gonogo explain`: the plan told as a story, without a server. A plan with problems is told too, if it can be read; the problems follow and the exit is 2. */
 export function explain(program: Command): void {
@@ -14,8 +12,9 @@ export function explain(program: Command): void {
     .argument('<plan>', 'plan file; - is stdin')
     .option('-e, --env <environment>', 'in this environment')
     .option('--registry <file>', 'the registry of flags', process.env['GONOGO_REGISTRY'] || REGISTRY)
-    .action((file: string, options: { env?: string; registry: string }, command: Command) => {
+    .action(async (file: string, options: { env?: string; registry: string }, command: Command) => {
       const cli = cliOf(command);
+      const [{ checkPlan }, { explain: story }, { planOf, registryOf }] = await Promise.all([import('../../plan/check.ts'), import('../../plan/explain.ts'), import('../plan-file.ts')]);
       const registry = registryOf(options.registry);
       const loaded = planOf(file);
       if (!loaded.ok) throw new Exit(EXIT.usage, loaded.problems.map((problem) => formatProblem(file, problem)).join('\n'));

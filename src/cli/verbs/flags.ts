@@ -1,7 +1,5 @@
 import type { Command } from 'commander';
-import { parse } from 'yaml';
 import { describe, type Exposure } from '../../core/exposure.ts';
-import { exposureForm } from '../../plan/forms.ts';
 import { cliOf } from '../cli.ts';
 import { EXIT, Exit, usage } from '../exit.ts';
 import { clean, markdownTable, table } from '../text.ts';
@@ -58,7 +56,7 @@ async function get(key: string, _options: unknown, command: Command): Promise<vo
 
 async function set(key: string, options: { to: string; expected: string; reason?: string }, command: Command): Promise<void> {
   const cli = cliOf(command);
-  const exposure = exposureOf(options.to);
+  const exposure = await exposureOf(options.to);
   const comment = await cli.need(options.reason, '--reason', 'Why');
   const path = `/api/flags/${encodeURIComponent(key)}`;
   const before = flagOf(await cli.api().get(path));
@@ -70,7 +68,8 @@ async function set(key: string, options: { to: string; expected: string; reason?
 }
 
 /** The exposure that a person wrote, in the forms of a plan. Throws Exit. */
-export function exposureOf(text: string): Exposure {
+export async function exposureOf(text: string): Promise<Exposure> {
+  const [{ parse }, { exposureForm }] = await Promise.all([import('yaml'), import('../../plan/forms.ts')]);
   let value: unknown;
   try {
     value = parse(text);

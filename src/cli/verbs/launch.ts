@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import { cliOf } from '../cli.ts';
 import { EXIT, Exit, usage } from '../exit.ts';
-import { textOf } from '../plan-file.ts';
+import { textOf } from '../input.ts';
 import { clean } from '../text.ts';
 
 interface Options {

@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import os from 'node:os';
-import { createToken, listTokens, revokeToken } from '../../store/tokens.ts';
 import { cliOf, type Cli } from '../cli.ts';
 import { usage } from '../exit.ts';
-import { DATA_DIR, withStore } from '../house-keys.ts';
+import { DATA_DIR } from '../input.ts';
 import { spanOf } from '../span.ts';
 import { markdownTable, table } from '../text.ts';
 
@@ -32,6 +31,12 @@ export function token(program: Command): void {
     .action(revoke);
 }
 
+/** What only these commands need is loaded by them. */
+async function database() {
+  const [keys, tokens] = await Promise.all([import('../house-keys.ts'), import('../../store/tokens.ts')]);
+  return { ...keys, ...tokens };
+}
+
 interface Creating {
   readonly role: readonly string[];
   readonly label: string;
@@ -46,6 +51,7 @@ async function create(person: string, options: Creating, command: Command): Prom
   if (person.trim() === '' || person.length > 200 || /\p{Cc}/u.test(person)) throw usage('the person’s name is empty, too long or holds control characters');
   const expiresAt = span === undefined ? undefined : new Date(Date.now() + span);
   const wanted = { name: person.normalize('NFC'), roles: options.role, label: options.label, by: os.userInfo().username, ...(expiresAt === undefined ? {} : { expiresAt }) };
+  const { withStore, createToken } = await database();
   const made = await withStore(cli, options.data, (store) => createToken(store, wanted));
   // The token alone on stdout, so that a shell can take it; what people read is a remark.
   cli.print({ ...made, person: wanted.name, roles: wanted.roles, ...(expiresAt === undefined ? {} : { expiresAt: expiresAt.toISOString() }) }, () => made.token);
@@ -54,6 +60,7 @@ async function create(person: string, options: Creating, command: Command): Prom
 
 async function list(options: { data: string }, command: Command): Promise<void> {
   const cli = cliOf(command);
+  const { withStore, listTokens } = await database();
   const tokens = await withStore(cli, options.data, listTokens);
   const heads = ['ID', 'PERSON', 'LABEL', 'ROLES', 'MADE', 'STATE'];
   const rows = tokens.map((one) => [one.id, one.person, one.name, one.roles.join(' '), one.createdAt, stateOf(one)]);
@@ -68,6 +75,7 @@ function stateOf(one: { readonly revokedAt?: string; readonly expiresAt?: string
 
 async function revoke(id: string, options: { data: string }, command: Command): Promise<void> {
   const cli: Cli = cliOf(command);
+  const { withStore, revokeToken } = await database();
   if (!(await withStore(cli, options.data, (store) => revokeToken(store, id)))) throw usage(`there is no valid token ${JSON.stringify(id)}`, '"gonogo token list" shows them');
   cli.print({ id, revoked: true }, () => `token ${id} is revoked`);
 }

@@ -4,8 +4,6 @@ import type { Command } from 'commander';
 import type { Telemetry } from '../../telemetry.ts';
 import { cliOf } from '../cli.ts';
 import { usage } from '../exit.ts';
-import { configOf } from '../house-keys.ts';
-import { processLog, untilTold } from '../process.ts';
 
 /** `gonogo worker`: launches, watchers and rollbacks of the config's task queues; as many as you like. */
 export function worker(program: Command): void {
@@ -17,6 +15,7 @@ export function worker(program: Command): void {
       const cli = cliOf(command);
       const port = options.metricsPort === undefined || options.metricsPort === '' ? undefined : Number(options.metricsPort);
       if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) throw usage(`--metrics-port is ${JSON.stringify(options.metricsPort)}; expected a port`);
+      const [{ configOf }, { processLog, untilTold }] = await Promise.all([import('../house-keys.ts'), import('../process.ts')]);
       const config = configOf(cli);
       const log = processLog(cli, config, 'worker');
       const [{ startWorker }, { openTelemetry }, { installRuntime }] = await Promise.all([import('../../worker.ts'), import('../../telemetry.ts'), import('../../temporal-runtime.ts')]);
