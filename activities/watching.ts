@@ -3,9 +3,9 @@ import type { House } from '../src/house.ts';
 import { runWatch, type WatchEnd } from '../src/watch/watcher.ts';
 import { again } from './failures.ts';
 
-/** The watcher's one long activity. */
+/** The watcher's one long activity: it ends with the launch, or when a newer watcher rules. */
 export interface Watching {
-  watch(launch: string): Promise<void>;
+  watch(launch: string): Promise<'over' | 'superseded'>;
 }
 
 /** How often the heartbeat is sent, ms; the SDK sends fewer. */
@@ -28,6 +28,7 @@ export function openWatching(house: House, shutDown: AbortSignal, loops: Set<Pro
         const end = await Promise.race([loop, context.cancelled]);
         if (end === 'shut-down') throw again('this worker shuts down; the next one watches on', 100);
         if (end === 'unknown') throw again(`there is no launch ${launch} yet`);
+        return end;
       } catch (error) {
         if (error instanceof CancelledFailure) house.log.warn({ launch, reason: error.message }, 'Temporal has let go of the watcher; watching goes on');
         throw error;

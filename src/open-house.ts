@@ -49,7 +49,7 @@ export async function openHouse(config: Config, fittings: Fittings): Promise<{ r
   const providers = await openAll(config.providers, (name, raw) => openProvider(name, raw, context));
   const evaluators = await openAll(config.evaluators, (name, raw) => openEvaluator(name, raw, context));
   const sources = await openAll(config.sources, (name, raw) => openSource(name, sourceConfig.parse(raw)));
-  const notifiers = await openAll(config.notifiers, (name, raw) => openNotifier(name, raw, context));
+  const notifiers = await openAll(config.notifiers, (name, raw) => openNotifier(name, raw));
   const house: House = {
     store,
     log,

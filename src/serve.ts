@@ -1,15 +1,13 @@
 import { Client, Connection } from '@temporalio/client';
-import { sql } from 'kysely';
 import type { Registry as Metrics } from 'prom-client';
 import type { Config } from './config.ts';
-import type { State } from './core/event.ts';
 import { openFlagCache } from './flags/cache.ts';
 import type { Registry } from './flags/registry.ts';
 import { openFlagStore } from './flags/store.ts';
 import type { Log } from './house.ts';
-import { createServer } from './server/index.ts';
+import { openJanitor } from './server/janitor.ts';
+import { createServer } from './server/server.ts';
 import { migrate, openStore, type Store } from './store/store.ts';
-import { countLaunches } from './telemetry.ts';
 
 /** What a server is started with beside its config. */
 export interface ServingDeps {
@@ -48,13 +46,10 @@ export async function startServing(config: Config, deps: ServingDeps): Promise<S
     closing.push(() => cache.close());
     const temporal = openTemporal(config);
     closing.push(temporal.close);
-    countLaunches(deps.metrics, () => launchesByState(store));
+    const shared = { store, temporal: temporal.client, taskQueue: config.temporal.taskQueue, log };
     const server = createServer({
-      store,
-      temporal: temporal.client,
-      taskQueue: config.temporal.taskQueue,
+      ...shared,
       registry: deps.registry,
-      log,
       flags: { store: flagStore, cache },
       hooks: config.hooks,
       metrics: deps.metrics,
@@ -63,6 +58,9 @@ export async function startServing(config: Config, deps: ServingDeps): Promise<S
     });
     const listening = await server.listen(config.server.port, config.server.host);
     closing.push(() => server.close());
+    const janitor = openJanitor(shared);
+    janitor.start();
+    closing.push(() => janitor.close());
     return { url: listening.url, store, stop: close };
   } catch (error) {
     await close();
@@ -87,9 +85,4 @@ function openTemporal(config: Config): { readonly client: () => Promise<Client>;
       await (await connecting?.catch(() => undefined))?.close();
     },
   };
-}
-
-async function launchesByState(store: Store): Promise<ReadonlyMap<State, number>> {
-  const rows = await store.db.selectFrom('launch').select(['state', sql<number>`count(*)::int`.as('launches')]).groupBy('state').execute();
-  return new Map(rows.map((row) => [row.state, row.launches]));
 }

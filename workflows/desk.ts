@@ -8,6 +8,8 @@ export class Stopped extends Error {}
 export interface Desk {
   /** Runs the journey in one scope that a stop cancels wherever it stands. Throws Stopped, also when a completion came in the same task as the stop. */
   run(body: () => Promise<void>): Promise<void>;
+  /** The journey ends here, as after the signal of that name. */
+  stop(): void;
   /** Waits until a stage's clearance is said to be complete. */
   cleared(stage: string): Promise<void>;
   /** Waits until a stage's bake is said to be earned. */
@@ -22,14 +24,16 @@ export function openDesk(): Desk {
   const scope = new CancellationScope({ cancellable: true });
   setHandler(defineSignal<[Nudge]>(NAMES.cleared), ({ stage }) => void said.cleared.add(stage));
   setHandler(defineSignal<[Nudge]>(NAMES.passed), ({ stage }) => void said.passed.add(stage));
-  setHandler(defineSignal(NAMES.stopped), () => {
+  const stop = () => {
     said.stopped = true;
     scope.cancel();
-  });
+  };
+  setHandler(defineSignal(NAMES.stopped), stop);
   const throwIfStopped = () => {
     if (said.stopped) throw new Stopped();
   };
   return {
+    stop,
     async run(body) {
       try {
         await scope.run(body);

@@ -15,7 +15,13 @@ export async function launch(input: LaunchInput): Promise<Ending> {
   const desk = openDesk();
   const steps = journey();
   await steps.open(input);
-  CancellationScope.nonCancellable(() => watching(input.heartbeat ?? HEARTBEAT).watch(id)).catch(() => undefined);
+  // The watcher ends with the launch: whoever was not told that it is stopped, hears it here.
+  void CancellationScope.nonCancellable(() => watching(input.heartbeat ?? HEARTBEAT).watch(id)).then(
+    (end) => {
+      if (end === 'over') desk.stop();
+    },
+    () => undefined,
+  );
   try {
     await desk.run(async () => {
       for (const { id: stage } of order.plan.stages) {

@@ -43,9 +43,10 @@ export function marketplaceApp(parts: AppParts): express.Express {
     });
   });
   app.get('/numbers', (_request, response) => {
+    const recent = metrics.recent();
     response.set('cache-control', 'no-store').json({
-      ...metrics.recent(),
-      duplicates: metrics.recent().notifications.duplicates,
+      ...recent,
+      duplicates: recent.notifications.duplicates,
       dump_age_seconds: (Date.now() - parts.dumpMadeAt) / 1_000,
       dashboards_with_data: parts.dashboards(),
       export_files: EXPORT_FILES,

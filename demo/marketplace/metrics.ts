@@ -19,7 +19,7 @@ export interface Metrics {
 
 /** The same numbers as the queries of plans/communications.yaml ask for, over a window. */
 export interface Recent {
-  readonly chat: { readonly p95_seconds: number | null; readonly deliveries: number; readonly slow_fallbacks: number };
+  readonly chat: { readonly p95_seconds: number | null; /** Of the newest twenty of them. */ readonly newest_p95_seconds: number | null; readonly deliveries: number; readonly slow_fallbacks: number };
   readonly notifications: { readonly total: number; readonly dropped: number; readonly duplicates: number };
   readonly disputes: { readonly overdue: number; readonly late_timers: number };
 }
@@ -32,6 +32,7 @@ interface Happened {
 
 /** The longest that a person should wait for the fallback, s. */
 const FALLBACK_LIMIT = 3;
+const NEWEST = 20;
 
 /** Opens the metrics. `dumpMadeAt` is when the dump that stage runs on was made; `window` is what `recent` looks back over, both ms. */
 export function openMetrics(dumpMadeAt: number, window: number): Metrics {
@@ -102,6 +103,7 @@ export function openMetrics(dumpMadeAt: number, window: number): Metrics {
       return {
         chat: {
           p95_seconds: percentile(messages, 0.95),
+          newest_p95_seconds: percentile(messages.slice(-NEWEST), 0.95),
           deliveries: messages.length,
           slow_fallbacks: happened.filter((one) => one.what === 'fallback' && one.seconds > FALLBACK_LIMIT).length,
         },

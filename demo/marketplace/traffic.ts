@@ -15,11 +15,11 @@ export interface Marketplace {
 
 /** A round of everybody's doings, ms. */
 const ROUND = 200;
-const CONTRACTS_A_ROUND = 4;
+const CONTRACTS_A_ROUND = 6;
 const MESSAGES = 2;
-/** Transactional e-mails that a contract gets anyway, and what the beta adds: e-mail and web push to four participants. */
+/** Transactional e-mails that a contract gets anyway, and what the beta adds: eight chat events, each by e-mail and web push. */
 const LETTERS = 2;
-const BETA_NOTIFICATIONS = 8;
+const BETA_NOTIFICATIONS = 16;
 
 /** Somebody who watches that chat works at all, before and beside its users. */
 const SENTINEL: Who = { targetingKey: 'chat-sentinel' };
@@ -58,16 +58,12 @@ async function employee(market: Marketplace, who: Who): Promise<void> {
 
 async function contractRound(market: Marketplace, who: Who): Promise<void> {
   const { flags, metrics, faults } = market;
-  const [enabled, released, beta, email, webpush] = await Promise.all([
-    flags.on('chat.enabled', who),
-    flags.on('chat_full_release', who),
-    flags.on('chat_notifications_beta', who),
-    flags.on('notify.email', who),
-    flags.on('notify.webpush', who),
-  ]);
+  const [email, beta, released] = await Promise.all([flags.on('notify.email', who), flags.on('chat_notifications_beta', who), flags.on('chat_full_release', who)]);
   if (email) for (let i = 0; i < LETTERS; i += 1) metrics.notified('delivered');
-  if (beta && email && webpush) for (let i = 0; i < BETA_NOTIFICATIONS; i += 1) metrics.notified(faults.broken('notifications') ? 'dropped' : 'delivered');
-  if (enabled && released) await chat(market, who, true);
+  if (beta && email && (await flags.on('notify.webpush', who))) {
+    for (let i = 0; i < BETA_NOTIFICATIONS; i += 1) metrics.notified(faults.broken('notifications') ? 'dropped' : 'delivered');
+  }
+  if (released && (await flags.on('chat.enabled', who))) await chat(market, who, true);
 }
 
 async function agent(market: Marketplace, who: Who): Promise<void> {

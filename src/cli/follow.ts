@@ -1,12 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { LaunchEvent } from '../core/event.ts';
+import { describeEvent } from '../core/report.ts';
+import type { LaunchView } from '../core/view.ts';
 import type { Cli } from './cli.ts';
 import type { ApiClient } from './client.ts';
 import { Refused } from './client.ts';
 import { EXIT, Exit, type ExitCode } from './exit.ts';
-import { tell } from './tell.ts';
 import { clean } from './text.ts';
-import { exitOf, getView, headline, launchPath, type LaunchView } from './view.ts';
+import { exitOf, getView, headline, launchPath } from './view.ts';
 
 /** How a launch is followed. */
 export interface Following {
@@ -78,8 +79,10 @@ async function once(cli: Cli, api: ApiClient, launch: string, decide: Following[
     Object.assign(seen, { view, reachable: true });
     return decide(view);
   };
-  if (seen.view === undefined) seen.last = await newest(cli, launch);
+  const first = seen.view === undefined;
   code = await look();
+  // What happened before is for `show` and `report`.
+  if (first) seen.last = String(seen.view?.lastSeq ?? 0);
   if (code !== undefined) return code;
   let broken: unknown;
   const timer = setInterval(() => {
@@ -99,7 +102,7 @@ async function once(cli: Cli, api: ApiClient, launch: string, decide: Following[
       if (event.id !== undefined && event.id !== '') seen.last = event.id;
       const logged = eventOf(event.data);
       if (logged === undefined) continue;
-      cli.line(logged.whole, `${clean(logged.event.at.slice(11, 19))}Z  ${tell(logged.event)}`);
+      cli.line(logged.whole, `${clean(logged.event.at.slice(11, 19))}Z  ${clean(describeEvent(logged.event))}`);
       code = await look();
       if (code !== undefined) return code;
     }
@@ -112,15 +115,6 @@ async function once(cli: Cli, api: ApiClient, launch: string, decide: Following[
     clearInterval(timer);
     connection.abort();
   }
-}
-
-/** The number of the newest event: what happened before is for `show` and `report`. */
-async function newest(cli: Cli, launch: string): Promise<string | undefined> {
-  const answer = await cli.api().get(launchPath(launch, '/events'));
-  const events: unknown = Array.isArray(answer) ? answer : typeof answer === 'object' && answer !== null ? Reflect.get(answer, 'events') : undefined;
-  const last: unknown = Array.isArray(events) ? events.at(-1) : undefined;
-  const seq: unknown = typeof last === 'object' && last !== null ? Reflect.get(last, 'seq') : undefined;
-  return seq === undefined ? undefined : String(seq);
 }
 
 /** An event of the log, if the message carries one; heartbeats and such do not. */

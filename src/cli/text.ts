@@ -1,5 +1,6 @@
 import { formatDuration } from '../core/duration.ts';
 import type { State } from '../core/event.ts';
+import { STATE_WORDS } from '../core/headline.ts';
 
 /** Text from elsewhere made safe for a terminal: controls, escape sequences and direction marks become visible. */
 export function clean(text: string): string {
@@ -31,19 +32,20 @@ export function markdownTable(heads: readonly string[], rows: readonly (readonly
   return [line(heads), line(heads.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-const GLYPHS: Readonly<Record<State, readonly [glyph: string, ascii: string]>> = {
-  waiting: ['?', '?'],
-  shifting: ['◐', '~'],
-  baking: ['●', '*'],
-  held: ['‖', '='],
-  'no-go': ['✗', 'x'],
-  frozen: ['◇', 'o'],
-  watching: ['◉', '@'],
-  'rolling-back': ['↺', '<'],
-  'rolled-back': ['↺✓', '<v'],
-  stuck: ['!', '!'],
-  launched: ['✓', 'v'],
-  aborted: ['–', '-'],
+/** The marks of states in plain ASCII. */
+const PLAIN: Readonly<Record<State, string>> = {
+  waiting: '?',
+  shifting: '~',
+  baking: '*',
+  held: '=',
+  'no-go': 'x',
+  frozen: 'o',
+  watching: '@',
+  'rolling-back': '<',
+  'rolled-back': '<v',
+  stuck: '!',
+  launched: 'v',
+  aborted: '-',
 };
 
 const ASCII: readonly (readonly [RegExp, string])[] = [
@@ -63,7 +65,8 @@ const ASCII: readonly (readonly [RegExp, string])[] = [
 
 /** The state's mark, as on the page. */
 export function glyph(state: string, ascii: boolean): string {
-  return Object.hasOwn(GLYPHS, state) ? GLYPHS[state as State][ascii ? 1 : 0] : '·';
+  if (!Object.hasOwn(PLAIN, state)) return ascii ? '|' : '·';
+  return ascii ? PLAIN[state as State] : STATE_WORDS[state as State][0];
 }
 
 /** Our own marks in plain ASCII; the words of plans and people stay as they are. */

@@ -146,6 +146,7 @@ function ended(launch: LaunchFold): string {
     case 'stuck':
       return `STUCK: the rollback of ${list(launch.stuck ?? []) || 'some flags'} is not proven; a person must act. It is still tried.`;
     case undefined:
+    default:
       return '';
   }
 }

@@ -40,7 +40,7 @@ export interface SignOffView {
   readonly signatures: readonly Omit<SignatureFact, 'stands' | 'role'>[];
 }
 
-/** A checklist item before a stage. `machine`: no person ticks it. */
+/** A checklist item before a stage: what evidence it needs, and what was given. `machine`: no person ticks it. */
 export interface ChecklistView {
   readonly id: string;
   readonly text: string;

@@ -16,6 +16,8 @@ export interface Launchable {
   /** An existing folder for its log and its pid file. */
   readonly dir: string;
   readonly cwd?: string;
+  /** Its whole environment; ours when left out. */
+  readonly env?: Readonly<Record<string, string>>;
   /** The user and group it runs as; ours when left out. */
   readonly as?: { readonly uid: number; readonly gid: number };
   /** Asked again and again until it answers true; what it throws counts as not yet. */
@@ -46,6 +48,7 @@ export async function startProcess(server: Launchable): Promise<ServerProcess> {
   const out = openSync(logFile, 'a');
   const child = spawn(server.command, server.args, {
     cwd: server.cwd,
+    ...(server.env === undefined ? {} : { env: server.env }),
     detached: true,
     stdio: ['ignore', out, out],
     ...server.as,

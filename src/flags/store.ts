@@ -1,19 +1,22 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import pg from 'pg';
 import type { Exposure, Listed } from '../core/exposure.ts';
 import { Drift, Retryable, Terminal } from '../core/failure.ts';
 import { batched } from './batch.ts';
-import { databaseFailure, checkDatabaseUrl, openDatabase, type Database, type FlagLog, type Statement } from './database.ts';
-import { stateOf, type ChangeKind, type Flag, type FlagChangeEntry, type Segment } from './flag.ts';
+import { openDatabase, type Database, type FlagLog, type Statement } from './database.ts';
+import { stateOf, type Flag, type FlagChangeEntry, type Segment } from './flag.ts';
+import { readHistory, type HistoryPage } from './history.ts';
+import { migrateFlagStore } from './migrate.ts';
 import { LONGEST_NAME } from './naming.ts';
 import { restoreFlags, type FlagRestore, type FlagRestored, type SentAnswer, type SentRestore } from './restore.ts';
 import { checkExposure, checkKey, checkListed, completeFlag, LONGEST_TEXT, refuse, textProblem, type NewFlag } from './rules.ts';
-import { FLAG_CHANNEL, FLAG_SCHEMA, FLAG_SCHEMA_VERSION } from './schema.ts';
+import { FLAG_CHANNEL } from './schema.ts';
 
 /** How a store is opened. */
 export interface FlagStoreOptions {
   /** Make or bring up the tables and functions first. Default true; a user who may not is served by an existing schema. */
   readonly migrate?: boolean;
+  /** Open also while the database is away, schema unmade. Default false. */
+  readonly patient?: boolean;
   /** Connections for everyday calls. Default 4. */
   readonly size?: number;
   /** Connections kept for restoring alone. Default 10. */
@@ -69,7 +72,7 @@ export interface FlagStore {
   /** Puts flags back by the law of core/journal, on connections of its own, each statement within 1 s; `outcomes[i]` is of `entries[i]`. Throws Retryable when nothing could be done. */
   restoreMany(entries: readonly FlagRestore[], signal?: AbortSignal): Promise<readonly FlagRestored[]>;
   /** The newest changes first; `before` is a seq to page on. */
-  history(key: string, page?: { readonly limit?: number; readonly before?: string }): Promise<readonly FlagChangeEntry[]>;
+  history(key: string, page?: HistoryPage): Promise<readonly FlagChangeEntry[]>;
   putSegment(name: string, listed: readonly Listed[], by: string): Promise<Segment>;
   /** What this connection may not do here, in words; empty is ready. */
   permissions(signal?: AbortSignal): Promise<readonly string[]>;
@@ -89,34 +92,20 @@ function notification(keys: readonly string[]): Statement {
   return NOTIFY(joined.length < 7_900 ? joined : '*');
 }
 
-/** Makes or brings up the schema; safe in two processes at once, and leaves a newer one alone. */
-export async function migrateFlagStore(url: string): Promise<void> {
-  checkDatabaseUrl(url, 'flag store');
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000, statement_timeout: 30_000 });
-  try {
-    await client.connect();
-    const known = await client.query<{ present: boolean }>(`select to_regclass('flag_schema') is not null as present`);
-    if (known.rows[0]?.present === true) {
-      const version = await client.query<{ version: number }>('select version from flag_schema');
-      if ((version.rows[0]?.version ?? 0) >= FLAG_SCHEMA_VERSION) return;
-    }
-    await client.query(FLAG_SCHEMA);
-  } catch (error) {
-    throw databaseFailure(error, url, 'flag store (schema)');
-  } finally {
-    await client.end().catch(() => undefined);
-  }
-}
-
 /** Opens the store, its schema made and its restore connections warm. Throws Terminal or Retryable. */
 export async function openFlagStore(url: string, options: FlagStoreOptions = {}): Promise<FlagStore> {
-  if (options.migrate !== false) await migrateFlagStore(url);
+  // A worker that starts while the flags' database is away must still roll back the flags that live elsewhere.
+  const excuse = (error: unknown): void => {
+    if (options.patient !== true || !(error instanceof Retryable)) throw error;
+    options.log?.warn({ reason: error.message }, 'the flag store is away; it is asked again with the first call');
+  };
+  if (options.migrate !== false) await migrateFlagStore(url).catch(excuse);
   const { log } = options;
   const logged = log === undefined ? {} : { log };
   const everyday = openDatabase(url, { name: 'flags', size: options.size ?? 4, deadline: 2_000, statement: 1_500, lock: 1_000, ...logged });
   const restoring = openDatabase(url, { name: 'flags-restore', size: options.restoreSize ?? 10, deadline: 1_000, statement: 900, lock: 500, ...logged });
   try {
-    await restoring.prime({ name: 'gonogo_flag_restore', text: RESTORE, values: ['[]', false] }, options.primed ?? 2);
+    await restoring.prime({ name: 'gonogo_flag_restore', text: RESTORE, values: ['[]', false] }, options.primed ?? 2).catch(excuse);
   } catch (error) {
     await Promise.all([everyday.close(), restoring.close()]);
     throw error;
@@ -257,29 +246,9 @@ function flagStore(everyday: Database, restoring: Database, log: FlagLog | undef
       return outcomes;
     },
     async history(key, page = {}) {
-      const limit = Math.min(Math.max(Math.trunc(page.limit ?? 50), 1), 500);
-      if (page.before !== undefined && !/^\d{1,18}$/.test(page.before))
-        refuse(`flag ${key}: before is "${page.before.slice(0, 40)}"; expected a seq from an earlier answer`);
-      const rows = (await everyday.call({
-        name: 'gonogo_flag_history',
-        text: `select seq, kind, old, new, old_revision, new_revision, who, at, change_id, comment from flag_change
-               where key = $1 and ($2::bigint is null or seq < $2::bigint) order by seq desc limit $3`,
-        values: [key, page.before ?? null, limit],
-      })) as readonly HistoryRow[];
-      if (rows.length === 0) await get(key);
-      return rows.map((row) => ({
-        seq: row.seq,
-        key,
-        kind: row.kind,
-        old: row.old ?? undefined,
-        new: row.new,
-        oldRevision: row.old_revision ?? undefined,
-        newRevision: row.new_revision,
-        who: row.who,
-        at: row.at.toISOString(),
-        changeId: row.change_id,
-        comment: row.comment,
-      }));
+      const changes = await readHistory(everyday, key, page);
+      if (changes.length === 0) await get(key);
+      return changes;
     },
     async putSegment(name, listed, by) {
       checkKey(name);
@@ -308,19 +277,6 @@ function flagStore(everyday: Database, restoring: Database, log: FlagLog | undef
 
 const RIGHTS = `select pg_is_in_recovery() as replica, coalesce(array_agg(format('no right to %s %s', r.privilege, r.name) order by r.name, r.privilege) filter (where not has_table_privilege(r.name, r.privilege)), '{}') as missing
   from (values ('flag', 'select'), ('flag', 'update'), ('flag_change', 'insert'), ('flag_change', 'select'), ('flag_segment', 'select')) r (name, privilege)`;
-
-interface HistoryRow {
-  readonly seq: string;
-  readonly kind: ChangeKind;
-  readonly old: Exposure | null;
-  readonly new: Exposure;
-  readonly old_revision: string | null;
-  readonly new_revision: string;
-  readonly who: string;
-  readonly at: Date;
-  readonly change_id: string;
-  readonly comment: string;
-}
 
 function missing(keys: readonly string[]): Terminal {
   return new Terminal(

@@ -142,6 +142,8 @@ export async function shift(house: House, launch: string, stageId: string): Prom
     } catch (error) {
       if (error instanceof Fenced) return 'stopped';
       if (!(error instanceof Drift)) throw error;
+      // A rollback fences what is still on its way: that drift is our own, and nobody's to look at.
+      if (!(await stillWanted(house.store, launch))) return 'stopped';
       await markVoid(house.store, launch, stageId, unit.map((entry) => entry.flag));
       drift = error.message;
     }
@@ -167,7 +169,9 @@ export async function shift(house: House, launch: string, stageId: string): Prom
 
 /** How long (ms) the evaluators may take to show a shift before it holds (silent) or rolls back (old values). */
 const SEE_WITHIN = 120_000;
+/** Subjects drawn for the share's band, and the deadline (ms) to ask them all: the activity itself has 30 s. */
 const BAND_SAMPLE = 1_000;
+const SEE = 20_000;
 
 interface Seen {
   readonly witnesses: readonly Subject[];
@@ -209,7 +213,7 @@ async function seeEntry(house: House, flag: FlagRef, entry: JournalEntry, candid
 
 function bandOf(entry: JournalEntry, subjects: readonly Subject[], answers: ReadonlyMap<string, Parameters<typeof agreed>[0]> | undefined): NonNullable<FlagProof['share']> {
   const said = subjects.map((subject) => agreed(answers?.get(idOf(subject)) ?? [])).filter((one) => one.kind === 'value');
-  const having = said.filter((one) => one.kind === 'value' && one.value === entry.target.value).length;
+  const having = said.filter((one) => one.value === entry.target.value).length;
   const n = Math.max(1, said.length);
   return { sampled: said.length, percent: (100 * having) / n, ...shareBand(entry.target.share, n) };
 }
@@ -222,7 +226,7 @@ export async function witness(house: House, launch: string, stageId: string): Pr
   const view = await rollbackState(house.store, launch);
   if (view === undefined || view.outcome !== undefined || view.requests.length > 0) return 'stopped';
   const entries = view.journal.filter((entry) => entry.stage === stageId && !entry.fallback && entry.phase === 'applied');
-  const signal = AbortSignal.timeout(CALL);
+  const signal = AbortSignal.timeout(SEE);
   const seen = await Promise.all(entries.map((entry) => seeEntry(house, refOf(view.order, entry.flag), entry, view.candidates[entry.flag] ?? [], signal)));
   const now = await house.clock.now();
   const at = new Date(now).toISOString();

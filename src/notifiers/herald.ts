@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { LaunchEvent } from '../core/event.ts';
-import type { Log } from '../house.ts';
+import type { House, Log } from '../house.ts';
 import { eventsOf } from '../store/events.ts';
 import type { Store } from '../store/store.ts';
 import { newsOf, NEWSWORTHY, wants, type Wanted } from './news.ts';
@@ -118,4 +118,16 @@ export function openHerald(options: HeraldOptions): Herald {
       await running;
     },
   };
+}
+
+/** Runs a herald over a house's notifiers until the signal: each hears what its `events` in the config says, everything when it says nothing. Never rejects. */
+export async function runHerald(
+  house: Pick<House, 'store' | 'log' | 'notifiers'>,
+  wanted: Readonly<Record<string, { readonly events?: Wanted }>>,
+  options: { readonly signal: AbortSignal; readonly publicUrl?: string },
+): Promise<void> {
+  const channels = [...house.notifiers].map(([name, notifier]): NewsChannel => ({ name, notifier, wants: wanted[name]?.events ?? 'all' }));
+  const herald = openHerald({ store: house.store, log: house.log, channels, ...(options.publicUrl === undefined ? {} : { publicUrl: options.publicUrl }) });
+  if (!options.signal.aborted) await new Promise((resolve) => options.signal.addEventListener('abort', resolve, { once: true }));
+  await herald.close();
 }

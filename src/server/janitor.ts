@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import { WorkflowNotFoundError, type Client } from '@temporalio/client';
-import { workflowId } from '../../workflows/messages.ts';
+import { WorkflowIdConflictPolicy, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { NAMES, queues, workflowId, type RollbackInput } from '../../workflows/messages.ts';
 import type { LaunchEvent } from '../core/event.ts';
 import { page } from '../store/launches.ts';
 import { freeOrphanLocks, launchesToTend, type LaunchHealth } from '../store/lists.ts';
@@ -8,7 +8,7 @@ import { hold, Refusal } from '../store/people.ts';
 import { requestRollback } from '../store/request.ts';
 import type { ServerDeps } from './deps.ts';
 import { nowOf } from './deps.ts';
-import { nudgeRollback, startRollback, within } from './nudge.ts';
+import { nudgeRollback, within } from './nudge.ts';
 
 /** What the janitor is made of: the store and a Temporal client, nothing that could fail with the rest. */
 export type JanitorDeps = Pick<ServerDeps, 'store' | 'temporal' | 'taskQueue' | 'log' | 'now'> & {
@@ -53,6 +53,17 @@ async function workflowOf(client: Client | undefined, launch: string): Promise<W
   } catch (error) {
     return error instanceof WorkflowNotFoundError ? { kind: 'gone' } : { kind: 'unknown' };
   }
+}
+
+/** Ends the rollback run that stalls, if there is one, and starts anew. */
+async function restartRollback(client: Client, taskQueue: string, launch: string): Promise<void> {
+  const input: RollbackInput = { launch };
+  await client.workflow.start(NAMES.rollback, {
+    workflowId: workflowId.rollback(launch),
+    taskQueue: queues(taskQueue).rollback,
+    args: [input],
+    workflowIdConflictPolicy: WorkflowIdConflictPolicy.TERMINATE_EXISTING,
+  });
 }
 
 /** Looks after launches whose own hands may be gone. */
@@ -105,7 +116,7 @@ export function openJanitor(deps: JanitorDeps): Janitor {
   async function stalled(one: LaunchHealth, client: Client | undefined): Promise<Did[]> {
     const slow = one.openRequests.find((request) => one.now - request.progressAt > STALLED);
     if (slow === undefined || client === undefined) return [];
-    await client.withDeadline(Date.now() + ASK_WITHIN, () => startRollback(client, deps.taskQueue, one.launch, true));
+    await client.withDeadline(Date.now() + ASK_WITHIN, () => restartRollback(client, deps.taskQueue, one.launch));
     return [{ launch: one.launch, what: 'rollback-restarted', why: `no progress on ${slow.scope} since ${new Date(slow.progressAt).toISOString()}` }];
   }
 

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Person } from './people.ts';
 import type { Store } from './store.ts';
@@ -8,7 +8,7 @@ export interface TokenRow {
   /** The first 12 hex digits of its hash: how people name it. */
   readonly id: string;
   readonly person: string;
-  readonly name: string;
+  readonly label: string;
   readonly roles: readonly string[];
   readonly createdBy: string;
   /** ISO 8601. */
@@ -17,11 +17,12 @@ export interface TokenRow {
   readonly revokedAt?: string;
 }
 
-/** A token to be made. */
-export interface NewToken extends Person {
-  /** What `name` of Person is to events: who acts. `label` tells a person's tokens apart. */
-  readonly label: string;
-  readonly by: string;
+/** A token to be made. `label` tells a person's tokens apart; `by` is who made it. */
+export interface NewToken {
+  readonly person: string;
+  readonly roles: readonly string[];
+  readonly label?: string;
+  readonly by?: string;
   readonly expiresAt?: Date;
 }
 
@@ -36,21 +37,27 @@ export async function createToken(store: Store, wanted: NewToken): Promise<{ rea
   const hash = hashToken(token);
   await store.db
     .insertInto('token')
-    .values({ hash, person: wanted.name, name: wanted.label, roles: [...wanted.roles], created_by: wanted.by, expires_at: wanted.expiresAt ?? null, revoked_at: null })
+    .values({ hash, person: wanted.person, name: wanted.label ?? '', roles: [...wanted.roles], created_by: wanted.by ?? 'gonogo', expires_at: wanted.expiresAt ?? null, revoked_at: null })
     .execute();
   return { token, id: hash.slice(0, 12) };
 }
 
-/** Who holds this token now; undefined when it is unknown, revoked or expired. */
+const SHAPE = /^gng_[A-Za-z0-9_-]{43}$/;
+
+/**
+ * Who holds this token now; undefined when it is unknown, revoked or expired. Asked anew each time, so that revoking works at once, and by the
+ * rollback's own connections, so that nothing else keeps the asker waiting. Throws when the database cannot be reached within 1 s.
+ */
 export async function personOf(store: Store, token: string): Promise<Person | undefined> {
-  const row = await store.db
-    .selectFrom('token')
-    .select(['person', 'roles'])
-    .where('hash', '=', hashToken(token))
-    .where('revoked_at', 'is', null)
-    .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', sql<Date>`clock_timestamp()`)]))
-    .executeTakeFirst();
-  return row === undefined ? undefined : { name: row.person, roles: row.roles };
+  if (!SHAPE.test(token)) return undefined;
+  const hash = hashToken(token);
+  const [row] = await store.urgent(
+    'select hash, person, roles from token where hash = $1 and revoked_at is null and (expires_at is null or expires_at > clock_timestamp())',
+    [hash],
+    'token_person',
+  );
+  if (row === undefined || !timingSafeEqual(Buffer.from(String(row['hash'])), Buffer.from(hash))) return undefined;
+  return { name: String(row['person']), roles: row['roles'] as readonly string[] };
 }
 
 /** Every token, the newest first. */
@@ -59,7 +66,7 @@ export async function listTokens(store: Store): Promise<readonly TokenRow[]> {
   return rows.map((row) => ({
     id: row.hash.slice(0, 12),
     person: row.person,
-    name: row.name,
+    label: row.name,
     roles: row.roles,
     createdBy: row.created_by,
     createdAt: row.created_at.toISOString(),

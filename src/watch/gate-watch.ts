@@ -1,7 +1,7 @@
 import { freshGate, gap, judge, staleAfter, type GateAct, type GateState } from '../core/gate.ts';
 import type { Failed, Measurement, Series } from '../core/measurement.ts';
 import type { Gate } from '../core/plan.ts';
-import { compose, composeSeries, measurementsOf, type Answers, type GateQuery } from '../core/query.ts';
+import { compose, composeSeries, measurementsOf, type GateQuery } from '../core/query.ts';
 import type { Verdict } from '../core/verdict.ts';
 import type { House } from '../house.ts';
 import type { MetricSource, Query } from '../sources/source.ts';
@@ -29,6 +29,8 @@ export interface GateWatch {
   unread: number;
   /** The newest verdict that was written as an event: kind and reason. */
   said: string | undefined;
+  /** Goes on from what another watcher left, and has not looked yet. */
+  inherited: boolean;
 }
 
 /** So many failed looks back in a row are tried before the gap is given up and a person is paged. */
@@ -51,6 +53,7 @@ export function watchGate(gate: Gate, armedAt: number, state: GateState | undefi
     keptAt: 0,
     unread: 0,
     said: last === undefined ? undefined : saidOf(last),
+    inherited: state !== undefined,
   };
 }
 
@@ -96,7 +99,7 @@ function note(watch: GateWatch, point: Measurement, passes: boolean): void {
 export interface Looked {
   readonly verdict: Verdict;
   readonly act?: GateAct;
-  /** A gap that the source could not fill. */
+  /** A gap worth an event: one that the source could not fill, or that lay between two watchers. */
   readonly gap?: { readonly from: number; readonly to: number; readonly lookedBack: boolean };
 }
 
@@ -151,7 +154,8 @@ export async function lookAtGate(house: House, watch: GateWatch, source: MetricS
   note(watch, present, judged.verdict.kind === 'go');
   house.meter.verdict(gate.id, judged.verdict.kind);
   const act = back?.act?.cause === 'breach' ? back.act : (judged.act ?? back?.act);
-  const long = back !== undefined && back.gap.to - back.gap.from > 4 * gate.every + 30_000;
+  const long = back !== undefined && back.gap.to - back.gap.from > 4 * gate.every + 30_000 && (watch.inherited || !back.gap.lookedBack);
+  watch.inherited = false;
   return { verdict: judged.verdict, ...(act === undefined ? {} : { act }), ...(long ? { gap: back.gap } : {}) };
 }
 

@@ -299,6 +299,8 @@ function standBy(watch: Watch): () => void {
   };
   const off = hearRequests(watch.house, watch.launch, () => {
     heard = true;
+    // Whoever asked may have had no way to tell Temporal.
+    watch.house.nudge.stopped(watch.launch);
     if (!running && !stopped) void work();
   });
   if (watch.state.requests.length > 0) void work();

@@ -53,6 +53,18 @@ describe('a flag store whose database freezes', () => {
     expect((await store.get('frozen')).exposure.share).toBe(0);
   });
 
+  it('is opened patiently while its database is away, and works once it is back; without patience it is refused', async () => {
+    const url = new URL(database.url);
+    url.port = String(proxy.port);
+    proxy.pause();
+    await expect(openFlagStore(url.href)).rejects.toBeInstanceOf(Retryable);
+    const early = await openFlagStore(url.href, { patient: true });
+    await expect(early.list()).rejects.toBeInstanceOf(Retryable);
+    proxy.resume();
+    expect(await early.list()).toHaveLength(2);
+    await early.close();
+  });
+
   it('stops waiting when told to, and sends nothing once the time is up', async () => {
     const stop = new AbortController();
     const write = store.writeMany([{ key: 'other', to: everyone(true), expected: '1', change: 'd', by: 'ann', comment: '' }], {

@@ -63,7 +63,7 @@ async function set(key: string, options: { to: string; expected: string; reason?
   const to = before.exposure.value === exposure.value || exposure.share > 0 || exposure.listed.length > 0 ? exposure : { ...exposure, value: before.exposure.value };
   await cli.confirm(`${key}: ${describe(before.exposure)} → ${describe(to)}?`);
   const expected = options.expected === '' ? before.revision : options.expected;
-  const flag = flagOf(await cli.api().send('PUT', `${path}/exposure`, { exposure: to, comment }, { headers: { 'if-match': expected === '*' ? '*' : `"${expected}"` } }));
+  const flag = flagOf(await cli.api().send('PUT', path, { exposure: to, comment }, { headers: { 'if-match': expected === '*' ? '*' : `"${expected}"` } }));
   cli.print(flag, () => line(flag));
 }
 

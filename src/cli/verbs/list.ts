@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { cliOf } from '../cli.ts';
 import { EXIT, Exit } from '../exit.ts';
 import { glyph, markdownTable, table } from '../text.ts';
-import type { LaunchView } from '../view.ts';
+import type { LaunchView } from '../../core/view.ts';
 
 type Row = Pick<LaunchView, 'id' | 'state' | 'environment' | 'headline' | 'startedAt'>;
 

@@ -2,7 +2,8 @@ import { Argument, Option, type Command } from 'commander';
 import { parseDuration } from '../../core/duration.ts';
 import { cliOf, type Cli } from '../cli.ts';
 import { usage } from '../exit.ts';
-import { getView, launchPath, renderView, type LaunchView } from '../view.ts';
+import type { LaunchView } from '../../core/view.ts';
+import { getView, launchPath, renderView } from '../view.ts';
 import { printDone } from './acts.ts';
 
 interface Options {

@@ -50,12 +50,12 @@ async function create(person: string, options: Creating, command: Command): Prom
   for (const role of options.role) if (!/^[a-z][a-z0-9-]{0,39}$/.test(role)) throw usage(`--role is ${JSON.stringify(role)}; expected a role in lower case, e.g. release-engineer`);
   if (person.trim() === '' || person.length > 200 || /\p{Cc}/u.test(person)) throw usage('the person’s name is empty, too long or holds control characters');
   const expiresAt = span === undefined ? undefined : new Date(Date.now() + span);
-  const wanted = { name: person.normalize('NFC'), roles: options.role, label: options.label, by: os.userInfo().username, ...(expiresAt === undefined ? {} : { expiresAt }) };
+  const wanted = { person: person.normalize('NFC'), roles: options.role, label: options.label, by: os.userInfo().username, ...(expiresAt === undefined ? {} : { expiresAt }) };
   const { withStore, createToken } = await database();
   const made = await withStore(cli, options.data, (store) => createToken(store, wanted));
   // The token alone on stdout, so that a shell can take it; what people read is a remark.
-  cli.print({ ...made, person: wanted.name, roles: wanted.roles, ...(expiresAt === undefined ? {} : { expiresAt: expiresAt.toISOString() }) }, () => made.token);
-  cli.note(`token ${made.id} of ${wanted.name} (${wanted.roles.join(', ')}); it is not shown again. Use it: export GONOGO_TOKEN=...`);
+  cli.print({ ...made, person: wanted.person, roles: wanted.roles, ...(expiresAt === undefined ? {} : { expiresAt: expiresAt.toISOString() }) }, () => made.token);
+  cli.note(`token ${made.id} of ${wanted.person} (${wanted.roles.join(', ')}); it is not shown again. Use it: export GONOGO_TOKEN=...`);
 }
 
 async function list(options: { data: string }, command: Command): Promise<void> {
@@ -63,7 +63,7 @@ async function list(options: { data: string }, command: Command): Promise<void> 
   const { withStore, listTokens } = await database();
   const tokens = await withStore(cli, options.data, listTokens);
   const heads = ['ID', 'PERSON', 'LABEL', 'ROLES', 'MADE', 'STATE'];
-  const rows = tokens.map((one) => [one.id, one.person, one.name, one.roles.join(' '), one.createdAt, stateOf(one)]);
+  const rows = tokens.map((one) => [one.id, one.person, one.label, one.roles.join(' '), one.createdAt, stateOf(one)]);
   cli.print(tokens, () => table(heads, rows), () => markdownTable(heads, rows));
 }
 

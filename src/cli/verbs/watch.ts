@@ -3,7 +3,7 @@ import { cliOf } from '../cli.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { ended, follow, waitsForPeople } from '../follow.ts';
 import { spanOf } from '../span.ts';
-import type { LaunchView } from '../view.ts';
+import type { LaunchView } from '../../core/view.ts';
 
 type Until = 'bake-end' | 'signed' | 'done';
 

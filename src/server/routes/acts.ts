@@ -5,7 +5,7 @@ import { nowOf } from '../deps.ts';
 import { nudgeRollback } from '../nudge.ts';
 import { HttpProblem } from '../problem.ts';
 import { ACTING_ROLES, caller, route, type Answer, type Call, type Route } from '../route.ts';
-import { unknownLaunch } from '../show.ts';
+import { showLaunch, unknownLaunch } from '../show.ts';
 
 const sentence = z
   .string()
@@ -31,6 +31,13 @@ const signForm = z.strictObject({
 });
 
 const at = (call: Pick<Call<unknown>, 'deps'>): string => new Date(nowOf(call.deps)).toISOString();
+
+/** What an act is answered with: what was written down, and the headline as it is now. The act stands whether or not the headline can be told. */
+async function done(call: Pick<Call<unknown>, 'deps' | 'param'>, appended: { readonly seq: number; readonly hash: string } | undefined, more: Readonly<Record<string, unknown>> = {}): Promise<Answer> {
+  const launch = call.param('id');
+  const headline = await showLaunch(call.deps.store, launch).then((shown) => ({ headline: shown.headline }), () => ({}));
+  return { status: 200, body: { launch, ...more, ...(appended === undefined ? { repeated: true } : { seq: appended.seq, hash: appended.hash }), ...headline } };
+}
 
 /** Asks for a launch's rollback for a person; durable when this returns. */
 async function rollBack(call: Call<unknown>, cause: Parameters<typeof requestRollback>[3]): Promise<string> {
@@ -67,7 +74,7 @@ async function signRoute(call: Call<z.output<typeof signForm>>): Promise<Answer>
   });
   // Asked for again on a repeat: the answer before may have been lost between the two.
   const rollback = body.decision === 'no-go' && meanwhile === 'roll-back' ? await rollBack(call, { kind: 'no-go', stage, reason: reason ?? '' }) : undefined;
-  return { status: 200, body: { launch, stage, ...(appended === undefined ? { repeated: true } : { seq: appended.seq, hash: appended.hash }), ...(rollback === undefined ? {} : { rollback }) } };
+  return done(call, appended, { stage, ...(rollback === undefined ? {} : { rollback }) });
 }
 
 /** What people do to a launch; each is decided in the database before it is answered. */
@@ -80,10 +87,9 @@ export const actRoutes: readonly Route[] = [
     body: tickForm,
     responses: { 200: 'Ticked', 403: 'Not your role', 404: 'No such launch or item', 409: 'Its stage has begun', 422: 'Evidence is missing' },
     async handle(call) {
-      const { done, evidence: given } = call.body;
-      const ticking = { launch: call.param('id'), item: call.param('item'), done, person: caller(call), at: at(call), ...(given === undefined ? {} : { evidence: given }) };
-      const { seq, hash } = await tickItem(call.deps.store, ticking);
-      return { status: 200, body: { launch: ticking.launch, item: ticking.item, done, seq, hash } };
+      const { done: ticked, evidence: given } = call.body;
+      const ticking = { launch: call.param('id'), item: call.param('item'), done: ticked, person: caller(call), at: at(call), ...(given === undefined ? {} : { evidence: given }) };
+      return done(call, await tickItem(call.deps.store, ticking), { item: ticking.item, done: ticked });
     },
   }),
   route({
@@ -103,8 +109,7 @@ export const actRoutes: readonly Route[] = [
     body: reasonForm,
     responses: { 200: 'Held', 409: 'Over, or rolling back' },
     async handle(call) {
-      const appended = await hold(call.deps.store, call.param('id'), caller(call).name, at(call), call.body.reason, 'person');
-      return { status: 200, body: { launch: call.param('id'), ...(appended === undefined ? { repeated: true } : { seq: appended.seq, hash: appended.hash }) } };
+      return done(call, await hold(call.deps.store, call.param('id'), caller(call).name, at(call), call.body.reason, 'person'));
     },
   }),
   route({
@@ -115,8 +120,7 @@ export const actRoutes: readonly Route[] = [
     body: reasonForm,
     responses: { 200: 'It goes on', 409: 'Not held, or it can only be concluded' },
     async handle(call) {
-      const { seq, hash } = await resume(call.deps.store, call.param('id'), caller(call), at(call), call.body.reason);
-      return { status: 200, body: { launch: call.param('id'), seq, hash } };
+      return done(call, await resume(call.deps.store, call.param('id'), caller(call), at(call), call.body.reason));
     },
   }),
   route({
@@ -139,8 +143,7 @@ export const actRoutes: readonly Route[] = [
     body: reasonForm,
     responses: { 200: 'Ended rolled-back, scope stage', 409: 'It does not wait in its fallback mode' },
     async handle(call) {
-      const { seq, hash } = await conclude(call.deps.store, call.param('id'), caller(call), at(call), call.body.reason);
-      return { status: 200, body: { launch: call.param('id'), outcome: 'rolled-back', seq, hash } };
+      return done(call, await conclude(call.deps.store, call.param('id'), caller(call), at(call), call.body.reason), { outcome: 'rolled-back' });
     },
   }),
 ];

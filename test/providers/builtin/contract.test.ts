@@ -19,7 +19,14 @@ flagProviderContract('builtin', async () => {
     change(url);
     return url.href;
   };
-  const open = (url: string) => async () => (await openProvider('store', { kind: 'builtin', database: url }, openContext())).close();
+  const open = (url: string) => async () => {
+    const opened = await openProvider('store', { kind: 'builtin', database: url }, openContext());
+    try {
+      await opened.read(flagRef('contract.flag_1'), AbortSignal.timeout(5_000));
+    } finally {
+      await opened.close();
+    }
+  };
   let made = 0;
   return {
     provider,

@@ -1,0 +1,80 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { LaunchEvent } from '../src/core/event.ts';
+import type { LaunchView, StageView } from '../src/core/view.ts';
+import type { Crew } from './people.ts';
+import type { Story } from './story.ts';
+
+/** A launch that people drive through the API. */
+export interface Drive {
+  readonly crew: Crew;
+  readonly story: Story;
+  /** What is sent to POST /api/launches: planYaml or plan, environment, speed, note. */
+  readonly body: Readonly<Record<string, unknown>>;
+  /** Called once when a stage is open for signatures, before anybody signs it. */
+  readonly before?: (stage: string) => Promise<void>;
+}
+
+/** How often the launch is looked at, ms. */
+const LOOK_EVERY = 150;
+
+/** Starts a launch, ticks and signs every stage as the right people, and tells its events, until it is over or held in its fallback mode. Rejects when it is held for another reason, or after `within` ms. */
+export async function drive(to: Drive, within: number): Promise<LaunchView> {
+  const { crew, story } = to;
+  const starter = crew.as('releaser');
+  const { id } = await starter.post<{ id: string }>('/api/launches', to.body, { 'idempotency-key': randomUUID() });
+  story.line(`launch ${id}, started by ${starter.name}`);
+  const deadline = performance.now() + within;
+  const signed = new Set<string>();
+  let told = 0;
+  for (;;) {
+    const { events } = await starter.get<{ events: readonly (LaunchEvent & { readonly seq: number })[] }>(`/api/launches/${id}/events?after=${told}`);
+    for (const event of events) story.event(event);
+    told = events.at(-1)?.seq ?? told;
+    const view = await starter.get<LaunchView>(`/api/launches/${id}`);
+    if (view.outcome !== undefined && view.outcome !== 'stuck' && view.lastSeq <= told) return view;
+    if (view.held !== undefined && view.lastSeq <= told) {
+      if (view.held.cause === 'fallback') return view;
+      throw new Error(`launch ${id} is held: ${view.held.reason}; expected it to go on`);
+    }
+    const open = view.stages.find((stage) => stage.state === 'clearance');
+    if (open !== undefined && view.rollback === undefined && !signed.has(open.id)) {
+      signed.add(open.id);
+      await to.before?.(open.id);
+      await clear(to, id, view, open);
+    }
+    if (performance.now() > deadline) throw new Error(`launch ${id} is ${view.state} after ${within / 1_000} s; expected it to be over. ${view.headline}`);
+    await pause(LOOK_EVERY);
+  }
+}
+
+/** Ticks what people tick and signs what they sign: each in their own role, on the plan and the evidence they are shown. */
+async function clear({ crew, story }: Drive, id: string, view: LaunchView, stage: StageView): Promise<void> {
+  const open = stage.checklist.filter((item) => !item.machine && !item.done);
+  await Promise.all(
+    [...Map.groupBy(open, (item) => item.role ?? 'release-engineer')].map(async ([role, items]) => {
+      for (const item of items) await crew.as(role).post(`/api/launches/${id}/checklist/${item.id}`, { done: true, ...evidenceFor(item) });
+    }),
+  );
+  if (open.length > 0) {
+    const by = Map.groupBy(open, (item) => item.role ?? 'release-engineer');
+    const machine = stage.checklist.filter((item) => item.machine).length;
+    story.line(`  ${[...by].map(([role, items]) => `${crew.as(role).name} ticked ${items.length}`).join(', ')}${machine === 0 ? '' : `; the machine checks ${machine}`}`);
+  }
+  const wanted = stage.signOffs.filter((one) => one.missing > 0);
+  for (const { role } of wanted) {
+    await crew.as(role).post(`/api/launches/${id}/stages/${stage.id}/sign-offs`, { role, decision: 'go', planHash: view.plan.hash, ...(stage.seal === undefined ? {} : { seal: stage.seal }) });
+  }
+  story.line(`  GO for ${stage.id}: ${wanted.map(({ role }) => `${crew.as(role).name} (${role})`).join(', ')}`);
+}
+
+function evidenceFor(item: { readonly id: string; readonly evidence: 'none' | 'text' | 'link' }): { readonly evidence?: string } {
+  switch (item.evidence) {
+    case 'none':
+      return {};
+    case 'text':
+      return { evidence: 'tried on stage in the demo' };
+    case 'link':
+      return { evidence: `https://evidence.example/${item.id}` };
+  }
+}
