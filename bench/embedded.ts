@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +21,8 @@ export interface Embedded {
   readonly postgres: Postgres;
   readonly client: Client;
   readonly logFile: string;
+  /** The last lines that warn of something in the workers' log. */
+  warnings(): string;
   /** An empty database's URL. */
   database(): Promise<string>;
   close(): Promise<void>;
@@ -33,6 +35,7 @@ export async function startEmbedded(): Promise<Embedded> {
   const dir = mkdtempSync(path.join(os.tmpdir(), 'gonogo-bench-'));
   chmodSync(dir, 0o711); // Postgres runs as another user when this runs as root
   const log = (): void => undefined;
+  const logFile = path.join(dir, 'worker.log');
   const [postgres, temporal] = await Promise.all([
     startPostgres({ dataDir: path.join(dir, 'postgres'), fsync: true, log }),
     startTemporal({ cli, dbFile: path.join(dir, 'temporal', 'temporal.db'), headless: true, log }),
@@ -42,7 +45,8 @@ export async function startEmbedded(): Promise<Embedded> {
     temporal,
     postgres,
     client: new Client({ connection }),
-    logFile: path.join(dir, 'worker.log'),
+    logFile,
+    warnings: () => (existsSync(logFile) ? readFileSync(logFile, 'utf8') : '').split('\n').filter((line) => /"level":"(warn|error)"/.test(line) && !line.includes('this worker shuts down')).slice(-20).join('\n'),
     async database() {
       const name = `bench_${randomBytes(4).toString('hex')}`;
       const admin = new pg.Client({ connectionString: postgres.url });

@@ -52,6 +52,9 @@ try {
   } finally {
     await setting.close();
   }
+} catch (error) {
+  console.error(embedded.warnings());
+  throw error;
 } finally {
   await embedded.close();
 }

@@ -159,7 +159,7 @@ async function prepare(url: string, registry: Registry, environment: string): Pr
     await migrate(store);
     const flags = await openFlagStore(url, { primed: 1 });
     await seedFlags(flags, registry, environment, (provider) => provider === 'builtin', 'demo').finally(() => flags.close());
-    const make = async (name: string, roles: readonly string[]): Promise<string> => (await createToken(store, { name, roles, label: 'demo', by: 'demo' })).token;
+    const make = async (name: string, roles: readonly string[]): Promise<string> => (await createToken(store, { person: name, roles, label: 'demo', by: 'demo' })).token;
     const tokens = new Map<string, string>();
     for (const person of PEOPLE) tokens.set(person.name, await make(person.name, person.roles));
     return { tokens, services: { 'gonogo-evaluator': await make('gonogo-evaluator', []), marketplace: await make('marketplace', []) } };

@@ -83,7 +83,7 @@ async function once(cli: Cli, api: ApiClient, launch: string, decide: Following[
   code = await look();
   // What happened before is for `show` and `report`.
   if (first) seen.last = String(seen.view?.lastSeq ?? 0);
-  if (code !== undefined) return code;
+  if (code !== undefined) return finish(cli, api, launch, seen, code);
   let broken: unknown;
   const timer = setInterval(() => {
     look().then(
@@ -100,21 +100,35 @@ async function once(cli: Cli, api: ApiClient, launch: string, decide: Following[
   try {
     for await (const event of api.events(launchPath(launch, '/events'), seen.last, until)) {
       if (event.id !== undefined && event.id !== '') seen.last = event.id;
-      const logged = eventOf(event.data);
-      if (logged === undefined) continue;
-      cli.line(logged.whole, `${clean(logged.event.at.slice(11, 19))}Z  ${clean(describeEvent(logged.event))}`);
+      if (!tell(cli, event.data)) continue;
       code = await look();
-      if (code !== undefined) return code;
+      if (code !== undefined) break;
     }
-    return code;
+    return code === undefined ? undefined : await finish(cli, api, launch, seen, code);
   } catch (error) {
     // `code` is set by the timer too.
-    if (code !== undefined) return code;
+    if (code !== undefined) return finish(cli, api, launch, seen, code);
     throw broken ?? error;
   } finally {
     clearInterval(timer);
     connection.abort();
   }
+}
+
+/** Tells the events that led to the end and had not come yet; where they cannot be had the code is right all the same. */
+async function finish(cli: Cli, api: ApiClient, launch: string, seen: Seen, code: ExitCode): Promise<ExitCode> {
+  const answer = await api.get(launchPath(launch, `/events?after=${seen.last ?? '0'}`)).catch(() => undefined);
+  const events: unknown = typeof answer === 'object' && answer !== null ? Reflect.get(answer, 'events') : undefined;
+  if (Array.isArray(events)) for (const event of events) tell(cli, JSON.stringify(event));
+  return code;
+}
+
+/** Prints an event's line. False when the message carries none: a heartbeat, say. */
+function tell(cli: Cli, data: string): boolean {
+  const logged = eventOf(data);
+  if (logged === undefined) return false;
+  cli.line(logged.whole, `${clean(logged.event.at.slice(11, 19))}Z  ${clean(describeEvent(logged.event))}`);
+  return true;
 }
 
 /** An event of the log, if the message carries one; heartbeats and such do not. */

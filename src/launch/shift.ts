@@ -112,7 +112,12 @@ async function writeUnit(house: House, view: RollbackView, stageId: string, prov
   try {
     const written = await provider.write(changes, AbortSignal.timeout(CALL));
     house.meter.providerCall(entries[0]?.provider ?? '', 'write', true, (performance.now() - began) / 1_000);
-    await markApplied(house.store, view.launch, stageId, entries.flatMap((entry, index) => (written[index] === undefined ? [] : [{ flag: entry.flag, revision: written[index].revision }])));
+    // A write of ours that is repeated is answered with what stands now: where that is not ours any more, its revision is not either.
+    const marks = entries.flatMap((entry, index) => {
+      const now = written[index];
+      return now === undefined ? [] : [{ flag: entry.flag, ...(sameExposure(now.exposure, entry.target) ? { revision: now.revision } : {}) }];
+    });
+    await markApplied(house.store, view.launch, stageId, marks);
   } catch (error) {
     if (!(error instanceof Fenced)) house.meter.providerCall(entries[0]?.provider ?? '', 'write', false, (performance.now() - began) / 1_000);
     throw error;
@@ -195,7 +200,9 @@ async function seeEntry(house: House, flag: FlagRef, entry: JournalEntry, candid
     if (said.kind === 'gone') continue;
     asked += 1;
     const must = mustGet(entry.target, candidate, flag.offValue);
-    if (said.kind !== 'value') trouble ??= { silent: said.kind === 'silent', detail: said.detail };
+    // Bad news wins: one instance that answers the old value is no silence, whoever else is silent.
+    const old = given.find((answer) => answer.kind === 'value' && must !== undefined && answer.value !== must);
+    if (said.kind !== 'value' && (trouble === undefined || (trouble.silent && old !== undefined))) trouble = { silent: said.kind === 'silent' && old === undefined, detail: said.detail };
     else if (must !== undefined && said.value !== must) trouble ??= { silent: false, detail: `${candidate.subject.key} gets ${String(said.value)}, expected ${String(must)}` };
     else {
       held += 1;
@@ -230,7 +237,7 @@ export async function witness(house: House, launch: string, stageId: string): Pr
   const seen = await Promise.all(entries.map((entry) => seeEntry(house, refOf(view.order, entry.flag), entry, view.candidates[entry.flag] ?? [], signal)));
   const now = await house.clock.now();
   const at = new Date(now).toISOString();
-  const bad = seen.find((one) => one.trouble !== undefined);
+  const bad = seen.find((one) => one.trouble?.silent === false) ?? seen.find((one) => one.trouble !== undefined);
   if (bad?.trouble === undefined) {
     const witnesses = Object.fromEntries(entries.map((entry, index) => [entry.flag, seen[index]?.witnesses ?? []]));
     await stageWitnessed(house.store, launch, stageId, witnesses, seen.map((one) => one.proof), at);

@@ -1,10 +1,10 @@
-import { describe } from '../core/exposure.ts';
+import { describe, sameExposure } from '../core/exposure.ts';
 import type { FlagMark, FlagProof, LaunchEvent } from '../core/event.ts';
-import { Drift, Terminal } from '../core/failure.ts';
+import { Terminal } from '../core/failure.ts';
 import type { FlagRef } from '../core/plan.ts';
 import type { House } from '../house.ts';
 import type { FlagProvider, RestoreEntry, Restored } from '../providers/provider.ts';
-import { markProven, markRestored, rollbackState, touchUnit, unprove, type JournalEntry, type RequestRow, type RestoredMark, type RollbackView } from '../store/journal.ts';
+import { atWork, markProven, markRestored, rollbackState, touchUnit, unprove, type JournalEntry, type RequestRow, type RestoredMark, type RollbackView } from '../store/journal.ts';
 import { endLaunch, markStuck, page } from '../store/launches.ts';
 import { scopeOf } from '../store/request.ts';
 import { requestRollback } from '../store/request.ts';
@@ -21,6 +21,8 @@ export type Attempt =
 export const LOOK_AFTER = 15_000;
 /** Time (ms) without proof after which a person is paged with the commands to run by hand. */
 export const PAGE_AFTER = 120_000;
+/** How often a hand that waits says that it is at work, ms: the janitor replaces one that does not. */
+const AT_WORK_EVERY = 1_000;
 /** One provider call's and one proof's deadline, ms. */
 const CALL = 8_000;
 
@@ -50,13 +52,15 @@ function groups(house: House, view: RollbackView, entries: readonly JournalEntry
 
 function restoreEntry(view: RollbackView, group: Group, scope: string): RestoreEntry | undefined {
   const oldest = group.entries[0];
-  if (oldest === undefined) return undefined;
+  const first = view.journal.find((entry) => entry.flag === group.flag.flag && entry.phase !== 'void');
+  if (oldest === undefined || first === undefined) return undefined;
   const revision = group.entries.findLast((entry) => entry.writtenRevision !== undefined)?.writtenRevision;
   return {
     flag: group.flag,
     snapshot: oldest.snapshot,
     phase: group.entries.some((entry) => entry.phase === 'intent') ? 'intent' : 'applied',
-    written: group.entries.map((entry) => entry.target),
+    // A narrow hand that comes late must not take what the whole launch's rollback wrote for a write of its stage.
+    written: group.entries.map((entry) => entry.target).filter((target) => scope === 'launch' || !sameExposure(target, first.snapshot.exposure)),
     change: `${view.launch}/rollback/${scope}/${group.flag.flag}`,
     by: 'gonogo',
     comment: `rollback of ${view.launch}`,
@@ -87,8 +91,7 @@ async function restoreUnit(house: House, view: RollbackView, scope: string, hand
       throw error;
     }
   } catch (error) {
-    // Drift: what we read is no longer so; the next attempt starts over from the row.
-    if (error instanceof Drift) return { kind: 'widened' };
+    // Drift, too: what we read is no longer so, and the next attempt starts over from the row.
     return { kind: 'failed', error: error instanceof Error ? error : new Error(String(error)) };
   }
 }
@@ -138,26 +141,32 @@ function fold(view: RollbackView, scope: string, units: readonly { readonly grou
   return { marks, flags, remainder, foreign, terminal };
 }
 
-/** The commands that a person can paste for what is not proven. */
-function undoCommands(view: RollbackView, scope: string): readonly string[] {
+/** What an attempt left undone: in words, and by flag. */
+interface Left {
+  readonly remainder: readonly string[];
+  readonly flags: ReadonlySet<string>;
+}
+
+/** The commands that a person can paste for the flags that are left, each flag's oldest. */
+function undoCommands(view: RollbackView, scope: string, left: ReadonlySet<string>): readonly string[] {
   const seen = new Map<string, string>();
-  for (const entry of inScope(view, scope)) if (entry.phase !== 'proven' && !seen.has(entry.flag)) seen.set(entry.flag, entry.undo);
+  for (const entry of inScope(view, scope)) if (left.has(entry.flag) && !seen.has(entry.flag)) seen.set(entry.flag, entry.undo);
   return [...seen.values()];
 }
 
 /** Says what must be said of a rollback that takes too long: a page after 2 min, stuck after the plan's time; a stage's is widened. */
-async function escalate(house: House, view: RollbackView, request: RequestRow, remainder: readonly string[], now: number): Promise<void> {
+async function escalate(house: House, view: RollbackView, request: RequestRow, { remainder, flags }: Left, now: number): Promise<void> {
   const waited = view.now - request.requestedAt;
   const at = new Date(now).toISOString();
   if (waited < PAGE_AFTER) return;
-  if (request.scope !== 'launch') {
-    await requestRollback(house.store, view.launch, { kind: 'launch' }, { kind: 'unproven-stage', stage: request.scope }, 'gonogo', now);
-    return;
-  }
   if (request.pagedAt === undefined) {
     const text = `${view.launch}: ROLLBACK NOT VERIFIED after ${Math.floor(waited / 60_000)}:${String(Math.floor(waited / 1_000) % 60).padStart(2, '0')}. ${remainder.join('; ')}. I keep trying.`;
-    const event: LaunchEvent = { kind: 'paged', at, by: house.hand, about: 'rollback not verified', text, commands: undoCommands(view, request.scope) };
+    const event: LaunchEvent = { kind: 'paged', at, by: house.hand, about: 'rollback not verified', text, commands: undoCommands(view, request.scope, flags) };
     if (await page(house.store, view.launch, `unproven:${request.scope}:${request.requestedAt}`, event, request.scope)) house.meter.paged();
+  }
+  if (request.scope !== 'launch') {
+    await requestRollback(house.store, view.launch, { kind: 'launch' }, { kind: 'unproven-stage', stage: request.scope.slice('stage:'.length) }, 'gonogo', now);
+    return;
   }
   if (waited >= view.order.plan.rollback.within && request.stuckAt === undefined) {
     await markStuck(house.store, view.launch, request.scope, { kind: 'stuck', at, by: house.hand, remainder });
@@ -169,7 +178,14 @@ async function prove(house: House, view: RollbackView, scope: string, all: reado
     const entries = group.entries.map((entry) => ({ ...entry, ...(restoredAs.get(entry.flag) === 'kept' ? { restoredAs: 'kept' } : {}) }));
     return claimOf(group.flag, entries, view.candidates[group.flag.flag] ?? [], scope);
   });
-  return judgeClaims(house, claims, AbortSignal.timeout(CALL));
+  const signal = AbortSignal.timeout(CALL);
+  const judged = await judgeClaims(house, claims, signal);
+  // All of a flag's witnesses are gone: whoever else was drawn for it can tell as well.
+  const lost = all.filter((_, index) => judged[index]?.proof.asked === 0);
+  if (lost.length === 0) return judged;
+  const others = lost.map((group) => claimOf(group.flag, group.entries.map(({ witnesses: _, ...entry }) => entry), view.candidates[group.flag.flag] ?? [], scope));
+  const again = new Map((await judgeClaims(house, others, signal)).map((one) => [one.flag, one]));
+  return judged.map((one) => again.get(one.flag) ?? one);
 }
 
 function provenEvent(house: House, view: RollbackView, request: RequestRow, proofs: readonly FlagProof[], verifiedAt: number): LaunchEvent {
@@ -217,6 +233,15 @@ async function lookAfter(house: House, view: RollbackView, request: RequestRow, 
  * request's own answer, its entries touched by this hand already. Throws when the database cannot be reached.
  */
 export async function putBack(house: House, launch: string, given?: RollbackView): Promise<Attempt> {
+  const working = setInterval(() => void atWork(house.store, launch).catch(() => undefined), AT_WORK_EVERY);
+  try {
+    return await putBackOnce(house, launch, given);
+  } finally {
+    clearInterval(working);
+  }
+}
+
+async function putBackOnce(house: House, launch: string, given: RollbackView | undefined): Promise<Attempt> {
   const view = given ?? (await rollbackState(house.store, launch));
   const request = view === undefined ? undefined : widest(view);
   if (view === undefined || request === undefined) return { kind: 'nothing' };
@@ -224,10 +249,11 @@ export async function putBack(house: House, launch: string, given?: RollbackView
   const now = await house.clock.now();
   const { scope } = request;
   if (request.provenAt !== undefined) {
-    if (scope !== 'launch') {
+    // Held: its fallback was seen once, and an evaluator that is silent later says nothing against it.
+    if (scope !== 'launch' && view.state !== 'held') {
       const fallback = await writeFallback(house, view, request);
       if (fallback !== undefined) {
-        await escalate(house, view, request, fallback, now);
+        await escalate(house, view, request, { remainder: fallback, flags: new Set() }, now);
         return { kind: 'unproven', scope, remainder: fallback };
       }
     }
@@ -244,7 +270,7 @@ export async function putBack(house: House, launch: string, given?: RollbackView
   const at = new Date(now).toISOString();
   const marking =
     writing.marks.length === 0
-      ? Promise.resolve(0)
+      ? atWork(house.store, launch)
       : markRestored(house.store, launch, writing.marks, { kind: 'restored', at, by: house.hand, scope: scopeOf(scope), hand: house.hand, flags: writing.flags });
   const restoredAs = new Map(writing.flags.map((flag) => [flag.flag, flag.outcome]));
   const [judged] = await Promise.all([prove(house, view, scope, all, restoredAs), marking]);
@@ -258,13 +284,14 @@ export async function putBack(house: House, launch: string, given?: RollbackView
     if (scope !== 'launch' || all.length > 0) return { kind: 'looking', scope };
     return end(house, view, request, now);
   }
+  const left = new Set(all.map((group) => group.flag.flag).filter((flag) => !proven.some((one) => one.flag === flag)));
   const pageNow = async (about: string, text: string) => {
-    const event: LaunchEvent = { kind: 'paged', at, by: house.hand, about, text: `${launch}: ${text}`, commands: undoCommands(view, scope) };
+    const event: LaunchEvent = { kind: 'paged', at, by: house.hand, about, text: `${launch}: ${text}`, commands: undoCommands(view, scope, left) };
     if (await page(house.store, launch, `${about}:${scope}`, event)) house.meter.paged();
   };
   if (writing.foreign.length > 0) await pageNow('foreign change', `someone else's change stands in the way of the rollback. ${writing.foreign.join('; ')}`);
   if (writing.terminal.length > 0) await pageNow('refused', `the rollback is refused, and is tried again. ${writing.terminal.join('; ')}`);
-  await escalate(house, view, request, remainder, verifiedAt);
+  await escalate(house, view, request, { remainder, flags: left }, verifiedAt);
   return { kind: 'unproven', scope, remainder };
 }
 

@@ -41,7 +41,7 @@ export interface ServerDeps {
   readonly now?: () => number;
   /** How many failed logins an address has per minute before it is told 429. Default 30. */
   readonly failedLogins?: number;
-  /** Webhooks per second that one source may send on average, and at once. Default 50 and 200. */
+  /** Webhooks per second that one source may send on average, and at once. Default 200 and 500. */
   readonly hookRate?: { readonly perSecond: number; readonly burst: number };
 }
 

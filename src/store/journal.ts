@@ -151,6 +151,12 @@ export async function markProven(store: Store, launch: string, scope: string, fl
   return row?.['proven'] as boolean;
 }
 
+/** Says that a hand is at work on what is not proven yet, also while it only waits. */
+export async function atWork(store: Store, launch: string): Promise<number> {
+  await store.urgent('update rollback_request set progress_at = clock_timestamp() where launch = $1 and proven_at is null', [launch], 'at_work');
+  return 0;
+}
+
 /** Takes a proof back after a relapse: the flags are tried again. False when the launch is over or the request was not proven. */
 export async function unprove(store: Store, launch: string, scope: string, flags: readonly string[], event: LaunchEvent): Promise<boolean> {
   const [row] = await store.urgent('select unprove($1, $2, $3, $4) as done', [launch, scope, JSON.stringify(flags), bodyOf(event)], 'unprove');

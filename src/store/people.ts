@@ -236,12 +236,13 @@ export async function holdInFallback(store: Store, launchId: string, at: string,
     if (row === undefined || row.outcome !== null) return false;
     const wide = await tx.selectFrom('rollback_request').select('scope').where('launch', '=', launchId).where('scope', '=', 'launch').executeTakeFirst();
     if (wide !== undefined) return false;
-    const { held } = await tx.selectFrom('launch').select('held').where('id', '=', launchId).executeTakeFirstOrThrow();
-    if (held?.fallback === true) return false;
+    const { held, state, last_seq: seq } = await tx.selectFrom('launch').select(['held', 'state', 'last_seq']).where('id', '=', launchId).executeTakeFirstOrThrow();
+    // After a relapse it is rolling back again, and waits anew once that is proven.
+    if (held?.fallback === true && state === 'held') return false;
     const reason = `stage ${stage} is rolled back and its fallback is on; conclude when people agree`;
     const standing: Hold = { reason, cause: 'fallback', by: 'gonogo', at, fallback: true };
     await tx.updateTable('launch').set({ held: JSON.stringify(standing) }).where('id', '=', launchId).execute();
-    await appendEvent(tx, launchId, `held-in-fallback:${stage}`, { kind: 'held', at, by: 'gonogo', reason, cause: 'fallback' }, await stateNow(tx, launchId));
+    await appendEvent(tx, launchId, `held-in-fallback:${stage}:${seq}`, { kind: 'held', at, by: 'gonogo', reason, cause: 'fallback' }, await stateNow(tx, launchId));
     return true;
   });
 }

@@ -177,7 +177,7 @@ export async function stillWanted(store: Store, launch: string): Promise<boolean
 }
 
 /** Marks a unit's entries written, where they are still `intent`. Returns how many moved. */
-export async function markApplied(store: Store, launch: string, stage: string, written: readonly { readonly flag: string; readonly revision: string }[]): Promise<number> {
+export async function markApplied(store: Store, launch: string, stage: string, written: readonly { readonly flag: string; readonly revision?: string }[]): Promise<number> {
   const { numAffectedRows } = await sql`
     update journal j set phase = 'applied', written_revision = w->>'revision', applied_at = clock_timestamp()
     from jsonb_array_elements(${JSON.stringify(written)}::jsonb) w
@@ -215,7 +215,8 @@ export async function passStage(store: Store, launch: string, stage: string, eve
   return store.db.transaction().execute(async (tx) => {
     const row = await lockLaunch(tx, launch);
     if (row === undefined || row.outcome !== null || (await isRequested(tx, launch))) return false;
-    await tx.updateTable('stage_state').set({ phase: 'passed' }).where('launch', '=', launch).where('stage', '=', stage).where('phase', '=', 'live').where('baked_at', 'is not', null).execute();
+    const { numUpdatedRows } = await tx.updateTable('stage_state').set({ phase: 'passed' }).where('launch', '=', launch).where('stage', '=', stage).where('phase', '=', 'live').where('baked_at', 'is not', null).executeTakeFirstOrThrow();
+    if (numUpdatedRows === 0n) return false;
     const state: State = await stateNow(tx, launch);
     const { fresh } = await appendEvent(tx, launch, `baked:${stage}`, event, state);
     return fresh;

@@ -285,6 +285,7 @@ function again(done: Attempt | undefined): number | undefined {
 /** Puts back whatever is asked for, beside the loop that measures: a source that hangs delays no rollback. Returns how to stop it. */
 function standBy(watch: Watch): () => void {
   let [running, heard, stopped] = [false, false, false];
+  let told = -Infinity;
   const work = async () => {
     running = true;
     let next: number | undefined = 0;
@@ -292,15 +293,19 @@ function standBy(watch: Watch): () => void {
       heard = false;
       // Our own stop puts back in the same breath; beside it this hand would only be in its own way.
       await watch.busy;
-      next = again(await attempt(watch));
+      const done = await attempt(watch);
+      // Whoever asked may have had no way to tell Temporal; being rung is not being asked.
+      if (done !== undefined && done.kind !== 'nothing' && performance.now() - told >= CHECK_EVERY) {
+        told = performance.now();
+        watch.house.nudge.stopped(watch.launch);
+      }
+      next = again(done);
       if (next !== undefined) await new Promise((resolve) => setTimeout(resolve, next));
     }
     running = false;
   };
   const off = hearRequests(watch.house, watch.launch, () => {
     heard = true;
-    // Whoever asked may have had no way to tell Temporal.
-    watch.house.nudge.stopped(watch.launch);
     if (!running && !stopped) void work();
   });
   if (watch.state.requests.length > 0) void work();

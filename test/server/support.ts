@@ -146,7 +146,7 @@ export async function openBench(more: Partial<ServerDeps> = {}): Promise<Bench> 
     ...more,
   });
   const { url, port } = await server.listen(0);
-  const tokens = Object.fromEntries(await Promise.all(Object.entries(PEOPLE).map(async ([name, roles]) => [name, (await createToken(store, { name, roles: [...roles], label: 'test', by: 'test' })).token] as const))) as Record<Name, string>;
+  const tokens = Object.fromEntries(await Promise.all(Object.entries(PEOPLE).map(async ([name, roles]) => [name, (await createToken(store, { person: name, roles: [...roles], label: 'test', by: 'test' })).token] as const))) as Record<Name, string>;
   const read = loadPlan(planYaml(plan));
   if (!read.ok) throw new Error(JSON.stringify(read.problems));
   const order = bindOrder(read.plan, loaded.registry, 'stage');

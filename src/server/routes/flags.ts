@@ -95,7 +95,7 @@ export function flagRoutes(flags: FlagService, deps: ServerDeps): readonly Route
     },
     route({
       method: 'put',
-      path: '/api/flags/:key/exposure',
+      path: '/api/flags/:key',
       summary: 'Replace who gets the value; If-Match is the revision you saw',
       access: FLAG_ROLES,
       body: putForm,

@@ -41,7 +41,7 @@ function tokenBuckets(perSecond: number, burst: number): (source: string) => boo
 /** The webhooks of a server: Alertmanager's, version 4. */
 export function hookRoutes(deps: ServerDeps): readonly Route[] {
   const find = sourceFinder(deps.hooks?.alertmanager ?? {});
-  const allow = tokenBuckets(deps.hookRate?.perSecond ?? 50, deps.hookRate?.burst ?? 200);
+  const allow = tokenBuckets(deps.hookRate?.perSecond ?? 200, deps.hookRate?.burst ?? 500);
   const failed = failureLimit(deps.failedLogins ?? 30, 'too_many_attempts');
 
   async function receive({ req, res, raw }: Call<unknown>): Promise<Answer> {

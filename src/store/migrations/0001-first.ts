@@ -340,8 +340,9 @@ begin
       and (p_scope = 'launch' or j.stage = substr(p_scope, 7))) then
     return false;
   end if;
+  -- the launch's proof is the stage's as well
   update rollback_request set proven_at = clock_timestamp(), verified_at = p_verified, progress_at = clock_timestamp()
-    where launch = p_launch and scope = p_scope and proven_at is null;
+    where launch = p_launch and (scope = p_scope or p_scope = 'launch') and proven_at is null;
   get diagnostics n = row_count;
   if n = 0 then return false; end if;
   perform append_event(p_launch, 'rollback-proven:' || p_scope || ':' || l.last_seq, p_body);

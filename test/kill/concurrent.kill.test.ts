@@ -1,0 +1,141 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../src/embedded/process.ts';
+import { openFleet, type Fleet } from '../support/processes/fleet.ts';
+import type { Member } from '../support/processes/member.ts';
+import { openPageOfFlags, type PageOfFlags } from '../support/processes/page-of-flags.ts';
+import { randomOf } from '../support/processes/random.ts';
+import { judge, type Judged } from './judge.ts';
+import { play, type Played } from './play.ts';
+import { flagOf, prepareWorld, scriptOf } from './script.ts';
+
+const underCi = ['true', '1'].includes(process.env['CI'] ?? '');
+const count = (name: string, usual: number): number => (underCi ? usual : Number(process.env[name] ?? usual));
+/** The same seed tells the same launches, the same people and the same order of kills. */
+const SEED = Number(process.env['KILL_SEED'] ?? Math.floor(Math.random() * 1e6));
+const KILLS = { worker: count('KILL_WORKER', 30), api: count('KILL_API', 10), temporal: count('KILL_TEMPORAL', 10), 'both workers': count('KILL_BOTH', 2) } as const;
+type Victim = keyof typeof KILLS;
+const AT_ONCE = 10;
+/** More launches than a run ever needs: as many are played as the kills last. */
+const MOST = 150;
+
+/** One run of the seed's launches over a fleet of its own. */
+interface Run {
+  readonly fleet: Fleet;
+  readonly page: PageOfFlags;
+  close(): Promise<void>;
+}
+
+async function openRun(): Promise<Run> {
+  let flagsUrl = '';
+  const page = await openPageOfFlags(() => flagsUrl);
+  try {
+    const fleet = await openFleet({ workers: 2, sources: { page: { kind: 'web', url: page.url } }, flags: Array.from({ length: MOST }, (_, n) => flagOf(n)) });
+    flagsUrl = fleet.flagsUrl;
+    return {
+      fleet,
+      page,
+      close: async () => {
+        await fleet.close();
+        await page.close();
+      },
+    };
+  } catch (error) {
+    await page.close();
+    throw error;
+  }
+}
+
+/** Plays launches 0, 1, 2..., `atOnce` at a time, as long as `more` says so. */
+async function playAll({ fleet, page }: Run, atOnce: number, more: (n: number) => boolean): Promise<readonly Played[]> {
+  const played: Played[] = [];
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (more(next)) {
+      const script = scriptOf(SEED, next);
+      next += 1;
+      prepareWorld(page, script);
+      played.push(await play(fleet, script, SEED));
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, lane));
+  return played.sort((a, b) => a.script.n - b.script.n);
+}
+
+/** Kills whoever the seed says, when it says, and starts them again a while later. Nobody is killed twice before they are up again. */
+async function killThem(fleet: Fleet): Promise<Readonly<Record<Victim, number>>> {
+  const random = randomOf(SEED, 'kills');
+  const order = random.shuffle(Object.entries(KILLS).flatMap(([victim, times]) => Array.from({ length: times }, () => victim as Victim)));
+  const done = { worker: 0, api: 0, temporal: 0, 'both workers': 0 };
+  const reviving: Promise<void>[] = [];
+  const revive = (member: Member, after: number): void => void reviving.push(pause(after).then(() => member.start()));
+  const up = async (member: Member): Promise<Member> => {
+    await member.start();
+    return member;
+  };
+  for (const victim of order) {
+    await pause(random.whole(200, 3_000));
+    const [one, after] = [random.whole(0, 1), random.whole(0, 1_500)];
+    const members = await Promise.all(victimsOf(fleet, victim, one).map(up));
+    await Promise.all(members.map((member) => member.kill()));
+    done[victim] += 1;
+    for (const member of members) revive(member, after);
+  }
+  await Promise.all(reviving);
+  return done;
+}
+
+function victimsOf(fleet: Fleet, victim: Victim, one: number): readonly Member[] {
+  switch (victim) {
+    case 'worker':
+      return fleet.workers.slice(one, one + 1);
+    case 'both workers':
+      return fleet.workers;
+    case 'api':
+      return [fleet.api];
+    case 'temporal':
+      return [fleet.temporal];
+  }
+}
+
+describe(`ten launches at once, whoever is killed (KILL_SEED=${SEED})`, () => {
+  let killed: readonly Judged[] = [];
+  let unharmed: readonly Judged[] = [];
+  let kills: Readonly<Record<Victim, number>>;
+
+  beforeAll(async () => {
+    const began = performance.now();
+    const run = await openRun();
+    try {
+      let killing = true;
+      const [done, played] = await Promise.all([
+        killThem(run.fleet).finally(() => {
+          killing = false;
+        }),
+        playAll(run, AT_ONCE, (n) => n < AT_ONCE || (killing && n < MOST)),
+      ]);
+      kills = done;
+      killed = await Promise.all(played.map((one) => judge(run.fleet, one)));
+    } finally {
+      await run.close();
+    }
+    const between = performance.now();
+    const calm = await openRun();
+    try {
+      const played = await playAll(calm, 2 * AT_ONCE, (n) => n < killed.length);
+      unharmed = await Promise.all(played.map((one) => judge(calm.fleet, one)));
+    } finally {
+      await calm.close();
+    }
+    const seconds = (from: number, to: number) => Math.round((to - from) / 1_000);
+    console.log(
+      `KILL_SEED=${SEED}: ${killed.length} launches, kills ${JSON.stringify(kills)} in ${seconds(began, between)} s, without kills ${seconds(between, performance.now())} s; ` +
+        `same-value revisions ${killed.reduce((sum, one) => sum + one.same, 0)}; outcomes ${JSON.stringify(Object.groupBy(killed.map((one) => String(one.outcome)), (outcome) => outcome), (_key, value: unknown) => (Array.isArray(value) ? value.length : value))}`,
+    );
+  }, 900_000);
+
+  it('kills as often as it says, and tells every kind of story', () => {
+    expect(kills).toEqual(KILLS);
+    expect(killed.length).toBeGreaterThanOrEqual(AT_ONCE);
+  });
+});
