@@ -67,7 +67,7 @@ export async function startBaking(setting: Setting, n: number, every: number): P
 
 /** Witnessed, and the newest measurement of its gate passes. */
 async function untilBaking(setting: Setting, ids: readonly string[]): Promise<void> {
-  const end = performance.now() + 60_000;
+  const end = performance.now() + 40_000;
   for (;;) {
     const rows = await setting.store.urgent(
       `select g.launch from gate_state g where g.launch = any($1) and g.measured and g.passes and exists (select 1 from event e where e.launch = g.launch and e.kind = 'witnessed')`,

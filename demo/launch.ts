@@ -11,8 +11,10 @@ export interface Drive {
   readonly story: Story;
   /** What is sent to POST /api/launches: planYaml or plan, environment, speed, note. */
   readonly body: Readonly<Record<string, unknown>>;
-  /** Called once when a stage is open for signatures, before anybody signs it. */
-  readonly before?: (stage: string) => Promise<void>;
+  /** Called with every event, after it is told. */
+  readonly onEvent?: (event: LaunchEvent) => Promise<void>;
+  /** The last stage that people clear; all of them when left out. */
+  readonly lastStage?: string;
 }
 
 /** How often the launch is looked at, ms. */
@@ -25,11 +27,14 @@ export async function drive(to: Drive, within: number): Promise<LaunchView> {
   const { id } = await starter.post<{ id: string }>('/api/launches', to.body, { 'idempotency-key': randomUUID() });
   story.line(`launch ${id}, started by ${starter.name}`);
   const deadline = performance.now() + within;
-  const signed = new Set<string>();
+  const cleared = new Set<string>();
   let told = 0;
   for (;;) {
     const { events } = await starter.get<{ events: readonly (LaunchEvent & { readonly seq: number })[] }>(`/api/launches/${id}/events?after=${told}`);
-    for (const event of events) story.event(event);
+    for (const event of events) {
+      story.event(event);
+      await to.onEvent?.(event);
+    }
     told = events.at(-1)?.seq ?? told;
     const view = await starter.get<LaunchView>(`/api/launches/${id}`);
     if (view.outcome !== undefined && view.outcome !== 'stuck' && view.lastSeq <= told) return view;
@@ -38,9 +43,8 @@ export async function drive(to: Drive, within: number): Promise<LaunchView> {
       throw new Error(`launch ${id} is held: ${view.held.reason}; expected it to go on`);
     }
     const open = view.stages.find((stage) => stage.state === 'clearance');
-    if (open !== undefined && view.rollback === undefined && !signed.has(open.id)) {
-      signed.add(open.id);
-      await to.before?.(open.id);
+    if (open !== undefined && view.rollback === undefined && !cleared.has(open.id) && !(to.lastStage !== undefined && cleared.has(to.lastStage))) {
+      cleared.add(open.id);
       await clear(to, id, view, open);
     }
     if (performance.now() > deadline) throw new Error(`launch ${id} is ${view.state} after ${within / 1_000} s; expected it to be over. ${view.headline}`);

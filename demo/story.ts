@@ -11,7 +11,6 @@ export interface Story {
 }
 
 const PASS = STATE_WORDS.launched[0];
-const FAIL = STATE_WORDS['no-go'][0];
 
 /** Tells to `write`; `now` is the clock, ms. */
 export function openStory(write: (line: string) => void, now: () => number = () => performance.now()): Story {
@@ -37,8 +36,6 @@ export function inWords(event: LaunchEvent): string | undefined {
       return `${STATE_WORDS.shifting[0]} ${event.stage}: ${event.flags.map((flag) => `${flag.flag} ${describe(flag.exposure)}`).join(', ')}`;
     case 'witnessed':
       return `  seen where users read it: ${event.proofs.map((proof) => `${proof.flag} ${proof.agreed}/${proof.asked}${proof.share === undefined ? '' : ` (${proof.share.percent.toFixed(1)} % of ${proof.share.sampled})`}`).join(', ')}`;
-    case 'gate':
-      return event.verdict.kind === 'no-go' ? `${FAIL} ${event.gate}: ${event.verdict.why}` : undefined;
     case 'baked':
       return `${STATE_WORDS.baking[0]} ${event.stage} baked: ${event.gates.map((gate) => `${gate.gate} ${gate.last?.kind === 'go' ? PASS : '?'}`).join(', ')}`;
     case 'watching':

@@ -32,7 +32,11 @@ export interface ConfiguredFreeze {
 export interface Config {
   /** The file it came from; none when all came from the environment. */
   readonly file?: string;
-  readonly temporal: { readonly connection: ClientConnectConfig['connectionOptions']; readonly namespace: string; /** Prefix of the three queues. */ readonly taskQueue: string };
+  readonly temporal: {
+    readonly connection: ClientConnectConfig['connectionOptions'];
+    readonly namespace: string;
+    /** Prefix of the three queues. */ readonly taskQueue: string;
+  };
   readonly database: { readonly url: string };
   /** Where the built-in flag store lives; the same database unless told otherwise. */
   readonly flagStore: { readonly url: string };
@@ -113,7 +117,16 @@ export function loadConfig(file: string | undefined, env: Env, options: LoadOpti
   if (!parsed.success || problems.length > 0) return fail([...problems, ...unseen].sort((a, b) => a.line - b.line || a.column - b.column));
   const { data } = parsed;
   if (data.database === undefined) {
-    return fail([{ code: 'missing_field', path: 'database', line: place === undefined ? 0 : 1, column: 1, message: 'database.url is missing; expected a Postgres address', hint: 'set GONOGO_DATABASE_URL, or run "gonogo start", which brings a database' }]);
+    return fail([
+      {
+        code: 'missing_field',
+        path: 'database',
+        line: place === undefined ? 0 : 1,
+        column: 1,
+        message: 'database.url is missing; expected a Postgres address',
+        hint: 'set GONOGO_DATABASE_URL, or run "gonogo start", which brings a database',
+      },
+    ]);
   }
   const { database } = data;
   const secret = (reference: string): string => {
@@ -184,7 +197,8 @@ function resolve(
   to: { readonly env: Env; readonly folder: string; readonly known: Set<string>; readonly instances: boolean },
 ): { readonly value: unknown; readonly problems: readonly Problem[] } {
   const problems: Problem[] = [];
-  const complain = (at: Path, message: string, hint: string) => problems.push({ code: 'wrong_value', path: spell(at), ...places.value(at), message: `${spell(at)} ${message}`, hint });
+  const complain = (at: Path, message: string, hint: string) =>
+    problems.push({ code: 'wrong_value', path: spell(at), ...places.value(at), message: `${spell(at)} ${message}`, hint });
   const walk = (value: unknown, at: Path, secret: boolean): unknown => {
     if (Array.isArray(value)) return value.map((each, index) => walk(each, [...at, index], secret));
     if (typeof value === 'object' && value !== null) {
@@ -197,7 +211,8 @@ function resolve(
       else if (secret) to.known.add(looked.value);
       return looked.ok ? looked.value : value;
     }
-    if (secret && value !== null && value !== '') complain(at, 'holds a secret in the open (not shown); expected a reference', 'write ${ENV_NAME} or file:/path, and change the secret at its vendor');
+    if (secret && value !== null && value !== '')
+      complain(at, 'holds a secret in the open (not shown); expected a reference', 'write ${ENV_NAME} or file:/path, and change the secret at its vendor');
     return value;
   };
   return { value: walk(root, [], false), problems };
@@ -213,9 +228,13 @@ function serverOf(written: WrittenConfig['server']): Config['server'] {
 function temporalOf(written: WrittenConfig['temporal'], env: Env, name: string): Config['temporal'] {
   let standard: ClientConnectConfig;
   try {
-    standard = loadClientConnectConfig({ overrideEnvVars: Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined)) });
+    standard = loadClientConnectConfig({
+      overrideEnvVars: Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined)),
+    });
   } catch (error) {
-    throw new ConfigError([`${name}  the standard TEMPORAL_* settings cannot be read: ${show(error instanceof Error ? error.message : String(error))}; correct them, or TEMPORAL_CONFIG_FILE`]);
+    throw new ConfigError([
+      `${name}  the standard TEMPORAL_* settings cannot be read: ${show(error instanceof Error ? error.message : String(error))}; correct them, or TEMPORAL_CONFIG_FILE`,
+    ]);
   }
   const address = written?.address ?? standard.connectionOptions.address ?? '127.0.0.1:7233';
   return {

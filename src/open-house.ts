@@ -1,11 +1,12 @@
 import os from 'node:os';
 import { randomBytes } from 'node:crypto';
 import type { Config } from './config.ts';
+import { Terminal } from './core/failure.ts';
 import { openEvaluator } from './evaluators/index.ts';
 import type { Clock, House, Log, Meter, Nudger } from './house.ts';
 import { openNotifier } from './notifiers/index.ts';
 import { openProvider } from './providers/index.ts';
-import { openSource, sourceConfig } from './sources/index.ts';
+import { openSource, sourceConfig, type SourceConfig } from './sources/index.ts';
 import { openStore, type Store } from './store/store.ts';
 
 /** Real time. */
@@ -41,6 +42,12 @@ async function openAll<T>(raw: Readonly<Record<string, unknown>>, open: (name: s
   return new Map(await Promise.all(Object.entries(raw).map(async ([name, config]) => [name, await open(name, config)] as const)));
 }
 
+function readSource(name: string, raw: unknown): SourceConfig {
+  const parsed = sourceConfig.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  throw new Terminal('config', parsed.error.issues.map((issue) => `${['sources', name, ...issue.path.map(String)].join('.')}: ${issue.message}`).join('; '));
+}
+
 /** Opens everything that the config names. Throws Terminal `config` when a kind's settings are wrong. Returns the house and how to close it. */
 export async function openHouse(config: Config, fittings: Fittings): Promise<{ readonly house: House; readonly close: () => Promise<void> }> {
   const { log } = fittings;
@@ -48,7 +55,7 @@ export async function openHouse(config: Config, fittings: Fittings): Promise<{ r
   const context = { log, secret: config.secret, databaseUrl: config.flagStore.url, serverUrl: config.server.publicUrl };
   const providers = await openAll(config.providers, (name, raw) => openProvider(name, raw, context));
   const evaluators = await openAll(config.evaluators, (name, raw) => openEvaluator(name, raw, context));
-  const sources = await openAll(config.sources, (name, raw) => openSource(name, sourceConfig.parse(raw)));
+  const sources = await openAll(config.sources, (name, raw) => openSource(name, readSource(name, raw)));
   const notifiers = await openAll(config.notifiers, (name, raw) => openNotifier(name, raw));
   const house: House = {
     store,

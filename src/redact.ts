@@ -1,5 +1,20 @@
 /** What is never shown: a field whose name ends in one of these (case, `-` and `_` aside) holds a secret. The one list, for logs and config alike. */
-const SECRET_NAMES = ['token', 'password', 'passphrase', 'secret', 'apikey', 'accesskey', 'secretkey', 'privatekey', 'signingkey', 'routingkey', 'authorization', 'credentials', 'cookie', 'dsn'] as const;
+const SECRET_NAMES = [
+  'token',
+  'password',
+  'passphrase',
+  'secret',
+  'apikey',
+  'accesskey',
+  'secretkey',
+  'privatekey',
+  'signingkey',
+  'routingkey',
+  'authorization',
+  'credentials',
+  'cookie',
+  'dsn',
+] as const;
 
 /** What stands in a secret's place. */
 export const MASK = '***';

@@ -10,7 +10,20 @@ export interface Telemetry {
   text(): Promise<string>;
 }
 
-const STATES: readonly State[] = ['waiting', 'shifting', 'baking', 'held', 'no-go', 'frozen', 'watching', 'rolling-back', 'launched', 'rolled-back', 'aborted', 'stuck'];
+const STATES: readonly State[] = [
+  'waiting',
+  'shifting',
+  'baking',
+  'held',
+  'no-go',
+  'frozen',
+  'watching',
+  'rolling-back',
+  'launched',
+  'rolled-back',
+  'aborted',
+  'stuck',
+];
 const QUICK = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 /** Up to the promise of five minutes, and past it. */
 const ROLLBACKS = [0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800];
@@ -25,13 +38,40 @@ export function openTelemetry(): Telemetry {
 /** gonogo's own metrics in `registry`; once per registry. Names begin with `gonogo_`, durations are in seconds. */
 export function openMeter(registry: Registry): Meter {
   const registers = [registry];
-  const measured = new Histogram({ name: 'gonogo_measurement_seconds', help: 'Time that a source took for one measurement', labelNames: ['source', 'kind'], buckets: QUICK, registers });
-  const age = new Gauge({ name: 'gonogo_measurement_age_seconds', help: 'Age of the newest sample of the source, by the clock of the source', labelNames: ['source'], registers });
+  const measured = new Histogram({
+    name: 'gonogo_measurement_seconds',
+    help: 'Time that a source took for one measurement',
+    labelNames: ['source', 'kind'],
+    buckets: QUICK,
+    registers,
+  });
+  const age = new Gauge({
+    name: 'gonogo_measurement_age_seconds',
+    help: 'Age of the newest sample of the source, by the clock of the source',
+    labelNames: ['source'],
+    registers,
+  });
   const verdicts = new Counter({ name: 'gonogo_verdicts_total', help: 'Verdicts by gate and kind', labelNames: ['gate', 'verdict'], registers });
   const calls = new Counter({ name: 'gonogo_provider_calls_total', help: 'Calls to flag providers', labelNames: ['provider', 'call', 'ok'], registers });
-  const latency = new Histogram({ name: 'gonogo_provider_call_seconds', help: 'Time that a call to a flag provider took', labelNames: ['provider', 'call'], buckets: QUICK, registers });
-  const rollbacks = new Histogram({ name: 'gonogo_rollback_seconds', help: 'From the first bad sample, alert or request to the proof at the evaluator', buckets: ROLLBACKS, registers });
-  const tick = new Gauge({ name: 'gonogo_watcher_last_tick_timestamp_seconds', help: 'When the watcher of a launch last ticked here, Unix time', labelNames: ['launch'], registers });
+  const latency = new Histogram({
+    name: 'gonogo_provider_call_seconds',
+    help: 'Time that a call to a flag provider took',
+    labelNames: ['provider', 'call'],
+    buckets: QUICK,
+    registers,
+  });
+  const rollbacks = new Histogram({
+    name: 'gonogo_rollback_seconds',
+    help: 'From the first bad sample, alert or request to the proof at the evaluator',
+    buckets: ROLLBACKS,
+    registers,
+  });
+  const tick = new Gauge({
+    name: 'gonogo_watcher_last_tick_timestamp_seconds',
+    help: 'When the watcher of a launch last ticked here, Unix time',
+    labelNames: ['launch'],
+    registers,
+  });
   const pages = new Counter({ name: 'gonogo_pages_total', help: 'Times that a person was paged', registers });
   return {
     measured(source, kind, seconds, sampleAge) {

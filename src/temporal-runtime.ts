@@ -10,7 +10,20 @@ export interface InstalledRuntime {
 
 /** Labels that the SDK's core puts on its metrics; prom-client wants them known beforehand. */
 const LABELS = [
-  ...['namespace', 'service_name', 'operation', 'status_code', 'task_queue', 'worker_type', 'poller_type', 'workflow_type', 'activity_type', 'eager', 'failure_reason', 'client_name'],
+  ...[
+    'namespace',
+    'service_name',
+    'operation',
+    'status_code',
+    'task_queue',
+    'worker_type',
+    'poller_type',
+    'workflow_type',
+    'activity_type',
+    'eager',
+    'failure_reason',
+    'client_name',
+  ],
   ...['nexus_service', 'nexus_operation', 'resource_type', 'slot_supplier_type', 'deployment_name', 'build_id', 'versioning_behavior'],
 ];
 const BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3_600, 86_400];

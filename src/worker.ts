@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, NativeConnection, Worker, type WorkflowBundle } from '@temporalio/worker';
@@ -8,7 +9,8 @@ import type { Clock, House, Log, Meter } from './house.ts';
 import { runHerald } from './notifiers/herald.ts';
 import { openNudger } from './nudger.ts';
 import { openHouse } from './open-house.ts';
-import type { Store } from './store/store.ts';
+import { setFreezes } from './store/freezes.ts';
+import { migrate, type Store } from './store/store.ts';
 
 /** What a worker is started with beside its config. */
 export interface WorkerDeps {
@@ -26,8 +28,13 @@ export interface RunningWorker {
 
 let bundle: Promise<WorkflowBundle> | undefined;
 
-/** The workflows' bundle, built once per process. */
+/**
+ * The workflows' bundle, built once per process; read from the file that GONOGO_WORKFLOW_BUNDLE names where it was made
+ * beforehand: a worker that was killed is then back in half the time, and so is its watch.
+ */
 export function workflowBundle(): Promise<WorkflowBundle> {
+  const made = process.env['GONOGO_WORKFLOW_BUNDLE'];
+  if (made !== undefined && made !== '') bundle ??= readFile(made, 'utf8').then((code) => ({ code }));
   const quiet = { trace: () => undefined, debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, log: () => undefined };
   bundle ??= bundleWorkflowCode({ workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)), logger: quiet });
   return bundle;
@@ -75,13 +82,15 @@ export async function runWorkers(house: House, connection: NativeConnection, opt
   };
 }
 
-/** Starts a worker as the config says, with the herald that carries its news. Throws when the config or Temporal cannot be used. */
+/** Starts a worker as the config says, its database brought up to date first, with the herald that carries its news. Throws when the config, the database or Temporal cannot be used. */
 export async function startWorker(config: Config, deps: WorkerDeps): Promise<RunningWorker> {
   const { log } = deps;
   const connection = await NativeConnection.connect(config.temporal.connection);
   const clientConnection = Connection.lazy(config.temporal.connection);
   const client = new Client({ connection: clientConnection, namespace: config.temporal.namespace });
   const { house, close } = await openHouse(config, { ...deps, nudge: openNudger(client, config.temporal.taskQueue, log) });
+  await migrate(house.store);
+  await setFreezes(house.store, config.freezes);
   const running = await runWorkers(house, connection, { namespace: config.temporal.namespace, prefix: config.temporal.taskQueue });
   const heralds = new AbortController();
   const herald = runHerald(house, config.notifiers, { signal: heralds.signal, publicUrl: config.server.publicUrl });

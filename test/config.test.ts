@@ -72,7 +72,9 @@ plansDir: .
     expect(read.hooks.alertmanager['main']).toEqual({ token: 'alertmanager-secret-value', plans: ['*'] });
     expect(read.temporal).toMatchObject({ namespace: 'launches', taskQueue: 'team-a', connection: { address: 'temporal:7233' } });
     expect(read.registry).toBe(path.join(dir, 'flags.yaml'));
-    expect([...read.secrets()].sort()).toEqual(expect.arrayContaining(['alertmanager-secret-value', 'from-env-pass', 'launchdarkly-secret-value', 'routing-key-from-file']));
+    expect([...read.secrets()].sort()).toEqual(
+      expect.arrayContaining(['alertmanager-secret-value', 'from-env-pass', 'launchdarkly-secret-value', 'routing-key-from-file']),
+    );
   });
 
   test('lets the environment stand above the file', () => {
@@ -82,7 +84,12 @@ plansDir: .
   });
 
   test('takes the standard Temporal environment where the file says nothing', () => {
-    const { connection, namespace } = loadConfig(undefined, { ...DATABASE, TEMPORAL_ADDRESS: 'cloud:7233', TEMPORAL_NAMESPACE: 'ours', TEMPORAL_API_KEY: 'key' }).temporal;
+    const { connection, namespace } = loadConfig(undefined, {
+      ...DATABASE,
+      TEMPORAL_ADDRESS: 'cloud:7233',
+      TEMPORAL_NAMESPACE: 'ours',
+      TEMPORAL_API_KEY: 'key',
+    }).temporal;
     expect({ address: connection.address, namespace, apiKey: connection.apiKey }).toEqual({ address: 'cloud:7233', namespace: 'ours', apiKey: 'key' });
   });
 
@@ -104,18 +111,50 @@ plansDir: .
 
 describe('a bad config is refused with file, line and column, what was found, what was expected and what to do', () => {
   test.each<[rule: string, text: string, expected: string[]]>([
-    ['an unknown section', 'servers: {}\n', ['1:1  servers is not a known field; expected one of temporal, database, flagStore, server, people, providers, evaluators, sources, notifiers, hooks, freezes, registry, plansDir']],
+    [
+      'an unknown section',
+      'servers: {}\n',
+      [
+        '1:1  servers is not a known field; expected one of temporal, database, flagStore, server, people, providers, evaluators, sources, notifiers, hooks, freezes, registry, plansDir',
+      ],
+    ],
     ['an unknown field', 'server:\n  prot: 1\n', ['2:3  server.prot is not a known field; expected one of port, host, publicUrl']],
     ['a port that is none', 'server:\n  port: seven\n', ['2:9  server.port is "seven"; expected a port from 1 to 65535 (0: any free one)']],
     ['an address that is none', 'server: { publicUrl: gonogo }\n', ['1:22  server.publicUrl is "gonogo"; expected an address like https://gonogo.example.com']],
     ['a provider without a kind', 'providers:\n  prod: { url: x }\n', ['2:9  providers.prod.kind is missing; expected the kind, e.g. builtin']],
-    ['a provider’s name in capitals', 'providers:\n  PROD: { kind: builtin }\n', ['2:3  providers has the name "PROD"; expected a provider in lower case (letters, digits and -, a letter first, at most 40)']],
-    ['a freeze that ends before it begins', 'freezes:\n  - { from: 2026-02-02T00:00:00Z, to: 2026-02-01T00:00:00Z, reason: x }\n', ['2:5  freezes[0] ends before it begins (from is the earlier one)']],
-    ['a time without a zone', 'freezes: [{ from: 2026-02-02T00:00:00, to: 2026-02-03T00:00:00Z, reason: x }]\n', ['1:19  freezes[0].from is "2026-02-02T00:00:00"; expected a time with its zone, e.g. 2026-12-24T18:00:00+03:00']],
-    ['a variable that is not set', "providers:\n  prod:\n    kind: x\n    token: '${NOWHERE}'\n", ['4:12  providers.prod.token refers to the environment variable NOWHERE, which is not set (set NOWHERE, or refer to a file: file:/path)']],
-    ['a file that is not there', 'notifiers: { a: { kind: webhook, secret: file:/nowhere/at/all } }\n', ['1:42  notifiers.a.secret refers to the file /nowhere/at/all, which cannot be read (ENOENT) (make it, readable for this user, or correct the path)']],
+    [
+      'a provider’s name in capitals',
+      'providers:\n  PROD: { kind: builtin }\n',
+      ['2:3  providers has the name "PROD"; expected a provider in lower case (letters, digits and -, a letter first, at most 40)'],
+    ],
+    [
+      'a freeze that ends before it begins',
+      'freezes:\n  - { from: 2026-02-02T00:00:00Z, to: 2026-02-01T00:00:00Z, reason: x }\n',
+      ['2:5  freezes[0] ends before it begins (from is the earlier one)'],
+    ],
+    [
+      'a time without a zone',
+      'freezes: [{ from: 2026-02-02T00:00:00, to: 2026-02-03T00:00:00Z, reason: x }]\n',
+      ['1:19  freezes[0].from is "2026-02-02T00:00:00"; expected a time with its zone, e.g. 2026-12-24T18:00:00+03:00'],
+    ],
+    [
+      'a variable that is not set',
+      "providers:\n  prod:\n    kind: x\n    token: '${NOWHERE}'\n",
+      ['4:12  providers.prod.token refers to the environment variable NOWHERE, which is not set (set NOWHERE, or refer to a file: file:/path)'],
+    ],
+    [
+      'a file that is not there',
+      'notifiers: { a: { kind: webhook, secret: file:/nowhere/at/all } }\n',
+      ['1:42  notifiers.a.secret refers to the file /nowhere/at/all, which cannot be read (ENOENT) (make it, readable for this user, or correct the path)'],
+    ],
     ['an anchor', 'people: &p {}\n', ['1:12  people has an anchor (&...) (write it out where it is needed)']],
-    ['a list instead of a map', '[1]\n', ['1:1  the document is a list; expected the config: a map of temporal, database, flagStore, server, people, providers, evaluators, sources, notifiers, hooks, freezes, registry, plansDir']],
+    [
+      'a list instead of a map',
+      '[1]\n',
+      [
+        '1:1  the document is a list; expected the config: a map of temporal, database, flagStore, server, people, providers, evaluators, sources, notifiers, hooks, freezes, registry, plansDir',
+      ],
+    ],
     [
       'several things at once',
       "server: { port: -1 }\npeople: { A: releaser }\nproviders: { p: { kind: x, token: '${NO}' } }\n",
@@ -150,10 +189,14 @@ describe('a bad config is refused with file, line and column, what was found, wh
   });
 
   test('without a database says how to get one', () => {
-    expect(problems('people: {}\n', {})).toEqual(['1:1  database.url is missing; expected a Postgres address (set GONOGO_DATABASE_URL, or run "gonogo start", which brings a database)']);
+    expect(problems('people: {}\n', {})).toEqual([
+      '1:1  database.url is missing; expected a Postgres address (set GONOGO_DATABASE_URL, or run "gonogo start", which brings a database)',
+    ]);
   });
 
   test('a file that is named and not there', () => {
-    expect(() => loadConfig('/nowhere/gonogo.yaml', DATABASE)).toThrow('/nowhere/gonogo.yaml  cannot be read (ENOENT); expected a config file. Correct --config or GONOGO_CONFIG; gonogo.example.yaml shows one');
+    expect(() => loadConfig('/nowhere/gonogo.yaml', DATABASE)).toThrow(
+      '/nowhere/gonogo.yaml  cannot be read (ENOENT); expected a config file. Correct --config or GONOGO_CONFIG; gonogo.example.yaml shows one',
+    );
   });
 });

@@ -3,7 +3,11 @@ import { openLog } from '../src/log.ts';
 
 function record(options: Omit<Parameters<typeof openLog>[0] & object, 'to'> = {}) {
   const lines: string[] = [];
-  return { log: openLog({ ...options, to: { write: (line) => lines.push(line) } }), lines, parsed: () => lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
+  return {
+    log: openLog({ ...options, to: { write: (line) => lines.push(line) } }),
+    lines,
+    parsed: () => lines.map((line) => JSON.parse(line) as Record<string, unknown>),
+  };
 }
 
 describe('the log', () => {
@@ -11,13 +15,23 @@ describe('the log', () => {
     const { log, lines, parsed } = record();
     log.info({ launch: 'chat-prod-1', stage: 'beta' }, 'stage is live');
     expect(lines[0]?.endsWith('\n')).toBe(true);
-    expect(parsed()[0]).toEqual({ level: 'info', time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) as string, launch: 'chat-prod-1', stage: 'beta', msg: 'stage is live' });
+    expect(parsed()[0]).toEqual({
+      level: 'info',
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) as string,
+      launch: 'chat-prod-1',
+      stage: 'beta',
+      msg: 'stage is live',
+    });
   });
 
   test('masks fields with a secret’s name, however deep and however spelt', () => {
     const { log, parsed } = record();
     log.warn({ token: 'a', request: { headers: { Authorization: 'Bearer b', 'x-api-key': 'c' }, list: [{ client_secret: 'd' }] }, tokens: 3 }, 'x');
-    expect(parsed()[0]).toMatchObject({ token: '***', request: { headers: { Authorization: '***', 'x-api-key': '***' }, list: [{ client_secret: '***' }] }, tokens: 3 });
+    expect(parsed()[0]).toMatchObject({
+      token: '***',
+      request: { headers: { Authorization: '***', 'x-api-key': '***' }, list: [{ client_secret: '***' }] },
+      tokens: 3,
+    });
   });
 
   test('masks a known secret and a password in an address anywhere in a line, an error’s stack and cause included', () => {
@@ -41,7 +55,12 @@ describe('the log', () => {
   test('a line of text cannot forge another line', () => {
     const { log, lines } = record();
     log.info({}, 'a\n{"level":"error","msg":"forged"}');
-    expect(lines.join('').split('\n').filter((line) => line !== '')).toHaveLength(1);
+    expect(
+      lines
+        .join('')
+        .split('\n')
+        .filter((line) => line !== ''),
+    ).toHaveLength(1);
   });
 
   test('keeps to its level, and refuses a level that does not exist', () => {

@@ -23,6 +23,8 @@ const BETA_NOTIFICATIONS = 16;
 
 /** Somebody who watches that chat works at all, before and beside its users. */
 const SENTINEL: Who = { targetingKey: 'chat-sentinel' };
+/** Master switches are the same for everyone: the app asks for itself. */
+const APP: Who = { targetingKey: 'marketplace' };
 const SPAN: Readonly<Record<Channel, readonly [from: number, to: number]>> = { ws: [30, 120], sse: [60, 200], polling: [250, 450] };
 const BROKEN_WS: readonly [number, number] = [1_300, 1_900];
 
@@ -52,22 +54,22 @@ async function sentinel(market: Marketplace): Promise<void> {
 }
 
 async function employee(market: Marketplace, who: Who): Promise<void> {
-  const [enabled, dark] = await Promise.all([market.flags.on('chat.enabled', who), market.flags.on('chat_dark_launch', who)]);
+  const [enabled, dark] = await Promise.all([market.flags.on('chat.enabled', APP), market.flags.on('chat_dark_launch', who)]);
   if (enabled && dark) await chat(market, who, false);
 }
 
 async function contractRound(market: Marketplace, who: Who): Promise<void> {
   const { flags, metrics, faults } = market;
-  const [email, beta, released] = await Promise.all([flags.on('notify.email', who), flags.on('chat_notifications_beta', who), flags.on('chat_full_release', who)]);
+  const [email, beta, released] = await Promise.all([flags.on('notify.email', APP), flags.on('chat_notifications_beta', who), flags.on('chat_full_release', who)]);
   if (email) for (let i = 0; i < LETTERS; i += 1) metrics.notified('delivered');
-  if (beta && email && (await flags.on('notify.webpush', who))) {
+  if (beta && email && (await flags.on('notify.webpush', APP))) {
     for (let i = 0; i < BETA_NOTIFICATIONS; i += 1) metrics.notified(faults.broken('notifications') ? 'dropped' : 'delivered');
   }
-  if (released && (await flags.on('chat.enabled', who))) await chat(market, who, true);
+  if (released && (await flags.on('chat.enabled', APP))) await chat(market, who, true);
 }
 
 async function agent(market: Marketplace, who: Who): Promise<void> {
-  const [enabled, tools] = await Promise.all([market.flags.on('dispute.enabled', who), market.flags.on('dispute_tools_v2', who)]);
+  const [enabled, tools] = await Promise.all([market.flags.on('dispute.enabled', APP), market.flags.on('dispute_tools_v2', who)]);
   // With the tools the timers run, and all of them fire in time; without them there is nothing to be late.
   if (enabled && tools) market.metrics.setDisputes(0, 0);
 }

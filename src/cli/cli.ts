@@ -91,7 +91,8 @@ export function cliOf(command: Command): Cli {
     interactive,
     configFile: options.config,
     signal: interruption.signal,
-    api: () => openClient({ url: options.server ?? (env['GONOGO_URL'] || 'http://127.0.0.1:7077'), token: env['GONOGO_TOKEN'], note, signal: interruption.signal }),
+    api: () =>
+      openClient({ url: options.server ?? (env['GONOGO_URL'] || 'http://127.0.0.1:7077'), token: env['GONOGO_TOKEN'], note, signal: interruption.signal }),
     print(data, text, md) {
       if (format === 'json') write(JSON.stringify(data, null, 2));
       else if (format === 'jsonl') for (const each of Array.isArray(data) ? data : [data]) write(JSON.stringify(each));

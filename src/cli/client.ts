@@ -54,8 +54,10 @@ const SILENT = 30_000;
 export function openClient(options: ClientOptions): ApiClient {
   const base = baseOf(options.url);
   const { token, signal } = options;
-  if (token !== undefined && /[^\x21-\x7e]/.test(token)) throw usage('GONOGO_TOKEN holds blanks or other characters that no token has', 'set it again: export GONOGO_TOKEN=...');
-  if (token !== undefined && new URL(base).protocol === 'http:' && !isLoopback(base)) options.note(`warning: ${base} is not encrypted; the token can be read on the way`);
+  if (token !== undefined && /[^\x21-\x7e]/.test(token))
+    throw usage('GONOGO_TOKEN holds blanks or other characters that no token has', 'set it again: export GONOGO_TOKEN=...');
+  if (token !== undefined && new URL(base).protocol === 'http:' && !isLoopback(base))
+    options.note(`warning: ${base} is not encrypted; the token can be read on the way`);
 
   async function ask(path: string, init: RequestInit, until: AbortSignal): Promise<Response> {
     const headers = { ...(token === undefined || token === '' ? {} : { authorization: `Bearer ${token}` }), ...(init.headers as Record<string, string>) };
@@ -154,7 +156,10 @@ function isLoopback(url: string): boolean {
 function unreachable(base: string, error: unknown): Exit {
   const cause: unknown = error instanceof Error ? error.cause : undefined;
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
-  const why = error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError') ? 'no answer in time' : (code ?? (error instanceof Error ? error.message : String(error)));
+  const why =
+    error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')
+      ? 'no answer in time'
+      : (code ?? (error instanceof Error ? error.message : String(error)));
   return new Exit(EXIT.unreachable, `${base} cannot be reached: ${clean(why)}`, 'start one with "gonogo start", or name another with --server or GONOGO_URL');
 }
 
@@ -202,6 +207,13 @@ async function refusal(response: Response): Promise<Refused> {
 function problemLine(problem: unknown): string {
   if (typeof problem !== 'object' || problem === null) return clean(String(problem));
   const { line, column, path, where, message, hint } = problem as Readonly<Record<string, unknown>>;
-  const at = typeof line === 'number' && line > 0 ? `${line}:${String(column)}  ` : typeof where === 'string' ? `${where}: ` : typeof path === 'string' && typeof message === 'string' && !message.startsWith(path) ? `${path}: ` : '';
+  const at =
+    typeof line === 'number' && line > 0
+      ? `${line}:${String(column)}  `
+      : typeof where === 'string'
+        ? `${where}: `
+        : typeof path === 'string' && typeof message === 'string' && !message.startsWith(path)
+          ? `${path}: `
+          : '';
   return clean(`${at}${String(message)}${typeof hint === 'string' && hint !== '' ? ` (${hint})` : ''}`);
 }

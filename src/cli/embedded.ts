@@ -69,21 +69,22 @@ async function run(cli: Cli, options: StartOptions, data: string, registry: Regi
     ]);
     const telemetry = openTelemetry();
     const runtime = installRuntime(log, telemetry.registry);
-    stops.push(() => Promise.resolve(runtime.stop()));
+    stops.push(() => {
+      runtime.stop();
+      return Promise.resolve();
+    });
     const serving = await startServing(config, { log, registry, metrics: telemetry.registry, speed: isLoopback(config.server.host) });
     stops.push(serving.stop);
     const ofrep = { kind: 'ofrep', url: serving.url, token: evaluatorToken };
     const worker = await startWorker({ ...config, evaluators: { ofrep, ...config.evaluators } }, { log, meter: telemetry.meter });
     stops.push(worker.stop);
-    cli.print(
-      { url: serving.url, data, log: logFile, ...(token === undefined ? {} : { token }) },
-      () =>
-        [
-          `gonogo is up: ${serving.url}   (log: ${logFile})`,
-          ...(token === undefined ? [] : [`your token, shown this once:  export GONOGO_TOKEN=${token}`]),
-          `next: gonogo launch plans/canary.yaml --env ${options.env}`,
-          'Ctrl-C ends it; launches go on at the next start',
-        ].join('\n'),
+    cli.print({ url: serving.url, data, log: logFile, ...(token === undefined ? {} : { token }) }, () =>
+      [
+        `gonogo is up: ${serving.url}   (log: ${logFile})`,
+        ...(token === undefined ? [] : [`your token, shown this once:  export GONOGO_TOKEN=${token}`]),
+        `next: gonogo launch plans/canary.yaml --env ${options.env}`,
+        'Ctrl-C ends it; launches go on at the next start',
+      ].join('\n'),
     );
     await untilTold(async (signal) => {
       cli.note('ending');
@@ -117,7 +118,13 @@ async function startServers(data: string, cli: Cli, stops: (() => Promise<void>)
 }
 
 /** Schemas, the registry's flags, and on the first start of all one token for a person, whose text is returned. There is no default secret. `evaluatorToken` is what the worker asks the flags' values with, kept in the folder. */
-async function prepare(config: Config, registry: Registry, environment: string, data: string, cli: Cli): Promise<{ readonly token?: string; readonly evaluatorToken: string }> {
+async function prepare(
+  config: Config,
+  registry: Registry,
+  environment: string,
+  data: string,
+  cli: Cli,
+): Promise<{ readonly token?: string; readonly evaluatorToken: string }> {
   const store = openStore({ url: config.database.url, pool: 2, rollbackPool: 1 });
   try {
     await migrate(store);

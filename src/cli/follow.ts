@@ -50,10 +50,9 @@ export async function follow(cli: Cli, { launch, decide, timeout }: Following): 
         seen.reachable = false;
         failures += 1;
       }
-      if (end.signal.aborted) return late(seen);
       await pause(Math.min(5_000, 200 * 2 ** Math.min(failures, 5)) * (0.75 + Math.random() / 2), undefined, { signal: both }).catch(() => undefined);
       cli.signal.throwIfAborted();
-      if (end.signal.aborted) return late(seen);
+      if (both.aborted) return late(seen);
     }
   } finally {
     clearTimeout(timer);
@@ -75,7 +74,8 @@ async function once(cli: Cli, api: ApiClient, launch: string, decide: Following[
   const look = async (): Promise<ExitCode | undefined> => {
     const view = await getView(cli, launch);
     if (!seen.reachable && seen.view !== undefined) cli.note('connected again');
-    if (view.state !== seen.view?.state || view.stage !== seen.view.stage) cli.line({ state: view.state, stage: view.stage, headline: view.headline }, headline(cli, view));
+    if (view.state !== seen.view?.state || view.stage !== seen.view.stage)
+      cli.line({ state: view.state, stage: view.stage, headline: view.headline }, headline(cli, view));
     Object.assign(seen, { view, reachable: true });
     return decide(view);
   };
@@ -107,7 +107,7 @@ async function once(cli: Cli, api: ApiClient, launch: string, decide: Following[
     return code === undefined ? undefined : await finish(cli, api, launch, seen, code);
   } catch (error) {
     // `code` is set by the timer too.
-    if (code !== undefined) return finish(cli, api, launch, seen, code);
+    if (code !== undefined) return await finish(cli, api, launch, seen, code);
     throw broken ?? error;
   } finally {
     clearInterval(timer);

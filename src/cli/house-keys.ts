@@ -22,7 +22,8 @@ export function configOf(cli: Pick<Cli, 'configFile' | 'env'>, env: Cli['env'] =
 export async function withStore<T>(cli: Cli, dataDir: string, work: (store: Store) => Promise<T>): Promise<T> {
   const embedded = path.resolve(dataDir, 'postgres');
   if (!namesDatabase(cli)) {
-    if (!existsSync(embedded)) throw usage(`no database is named, and ${dataDir} holds none`, 'set GONOGO_DATABASE_URL or --config; or "gonogo start" first, or --data');
+    if (!existsSync(embedded))
+      throw usage(`no database is named, and ${dataDir} holds none`, 'set GONOGO_DATABASE_URL or --config; or "gonogo start" first, or --data');
     const { startPostgres } = await import('../embedded/postgres.ts');
     const postgres = await startPostgres({ dataDir: embedded, log: () => undefined });
     try {
@@ -59,8 +60,15 @@ async function onStore<T>(url: string, work: (store: Store) => Promise<T>): Prom
 /** A database that cannot be reached ends the command with 75; other errors go on. */
 export function databaseExit(error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (/^(ECONN|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|EAI_|57P|53|08)/.test(code) || (error instanceof Error && /timeout|terminated unexpectedly/i.test(error.message))) {
-    return new Exit(EXIT.unreachable, `the database cannot be reached (${code === '' ? 'no answer in time' : code})`, 'is it up? see GONOGO_DATABASE_URL; "gonogo doctor" looks closer');
+  if (
+    /^(ECONN|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|EAI_|57P|53|08)/.test(code) ||
+    (error instanceof Error && /timeout|terminated unexpectedly/i.test(error.message))
+  ) {
+    return new Exit(
+      EXIT.unreachable,
+      `the database cannot be reached (${code === '' ? 'no answer in time' : code})`,
+      'is it up? see GONOGO_DATABASE_URL; "gonogo doctor" looks closer',
+    );
   }
   if (code === '28P01' || code === '28000') return new Exit(EXIT.notAllowed, 'the database refused the user or the password', 'correct GONOGO_DATABASE_URL');
   return error;

@@ -24,7 +24,28 @@ import { token } from './verbs/token.ts';
 import { watch } from './verbs/watch.ts';
 import { worker } from './verbs/worker.ts';
 
-const VERBS = [start, serve, worker, doctor, check, explain, launch, list, show, watch, tick, sign, hold, resume, conclude, rollback, report, flags, token, completion];
+const VERBS = [
+  start,
+  serve,
+  worker,
+  doctor,
+  check,
+  explain,
+  launch,
+  list,
+  show,
+  watch,
+  tick,
+  sign,
+  hold,
+  resume,
+  conclude,
+  rollback,
+  report,
+  flags,
+  token,
+  completion,
+];
 /** Commands that wait for their own graceful end. */
 const SERVERS = new Set(['start', 'serve', 'worker']);
 
@@ -49,7 +70,8 @@ function build(): Command {
     .exitOverride()
     .configureOutput({ getOutHasColors: () => false, getErrHasColors: () => false });
   for (const verb of VERBS) verb(program);
-  for (const command of [...program.commands, ...program.commands.flatMap((group) => group.commands)]) command.exitOverride().configureOutput({ getOutHasColors: () => false, getErrHasColors: () => false });
+  for (const command of [...program.commands, ...program.commands.flatMap((group) => group.commands)])
+    command.exitOverride().configureOutput({ getOutHasColors: () => false, getErrHasColors: () => false });
   program.hook('preAction', (_program, command) => {
     if (!SERVERS.has(command.name())) interruptible();
   });

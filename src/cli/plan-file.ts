@@ -13,6 +13,8 @@ export function registryOf(file: string): Registry {
 }
 
 /** A plan that could be read, or its problems. */
-export function planOf(file: string): { readonly ok: true; readonly plan: Plan; readonly places: Places } | { readonly ok: false; readonly problems: readonly Problem[] } {
+export function planOf(
+  file: string,
+): { readonly ok: true; readonly plan: Plan; readonly places: Places } | { readonly ok: false; readonly problems: readonly Problem[] } {
   return loadPlan(textOf(file, 'a plan'));
 }

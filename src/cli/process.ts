@@ -10,7 +10,12 @@ import { EXIT, Exit, usage } from './exit.ts';
 export function processLog(cli: Cli, config: Config, name: string, to?: LogTarget): FullLog {
   try {
     const level = cli.env['LOG_LEVEL'];
-    return openLog({ secrets: config.secrets, fields: { process: name, pid: process.pid }, ...(level === undefined ? {} : { level }), ...(to === undefined ? {} : { to }) });
+    return openLog({
+      secrets: config.secrets,
+      fields: { process: name, pid: process.pid },
+      ...(level === undefined ? {} : { level }),
+      ...(to === undefined ? {} : { to }),
+    });
   } catch (error) {
     throw usage(error instanceof Error ? error.message : String(error));
   }
@@ -22,7 +27,10 @@ export function configuredRegistry(config: Config): Registry {
   try {
     text = readFileSync(config.registry, 'utf8');
   } catch (error) {
-    throw usage(`${config.registry} cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'}); expected the registry of flags`, 'set registry in gonogo.yaml, or GONOGO_REGISTRY');
+    throw usage(
+      `${config.registry} cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'}); expected the registry of flags`,
+      'set registry in gonogo.yaml, or GONOGO_REGISTRY',
+    );
   }
   const loaded = loadRegistry(text);
   if (loaded.ok) return loaded.registry;

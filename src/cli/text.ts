@@ -12,7 +12,11 @@ export function width(text: string): number {
   let columns = 0;
   for (const mark of text) {
     if (/\p{M}|\p{Cf}/u.test(mark)) continue;
-    columns += /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Extended_Pictographic}/u.test(mark) && !/[\u2190-\u2bff]/u.test(mark) ? 2 : 1;
+    columns +=
+      /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Extended_Pictographic}/u.test(mark) &&
+      !/[\u2190-\u2bff]/u.test(mark)
+        ? 2
+        : 1;
   }
   return columns;
 }
@@ -23,7 +27,14 @@ const pad = (text: string, columns: number): string => text + ' '.repeat(Math.ma
 export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [heads, ...rows].map((row) => row.map(clean));
   const columns = heads.map((_, index) => Math.max(...all.map((row) => width(row[index] ?? ''))));
-  return all.map((row) => row.map((cell, index) => (index === row.length - 1 ? cell : pad(cell, columns[index] ?? 0))).join('  ').trimEnd()).join('\n');
+  return all
+    .map((row) =>
+      row
+        .map((cell, index) => (index === row.length - 1 ? cell : pad(cell, columns[index] ?? 0)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 /** The same as a Markdown table. */

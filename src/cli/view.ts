@@ -56,7 +56,8 @@ function signOffRow(role: SignOffView): string[] {
 }
 
 function stageLine(stage: StageView, current: string | undefined): string {
-  const bake = stage.bake.required === 0 ? '' : `, baked ${formatDuration(Math.floor(stage.bake.earned / 1000) * 1000)} of ${formatDuration(stage.bake.required)}`;
+  const bake =
+    stage.bake.required === 0 ? '' : `, baked ${formatDuration(Math.floor(stage.bake.earned / 1000) * 1000)} of ${formatDuration(stage.bake.required)}`;
   const mark = stage.state === 'passed' ? '✓' : stage.id === current ? '●' : '·';
   return `${mark} ${clean(stage.id)}  ${clean(stage.state)}${bake}`;
 }
@@ -75,20 +76,45 @@ export function renderView(cli: Pick<Cli, 'ascii' | 'format'>, view: LaunchView,
     head('Stages'),
     ...view.stages.map((stage) => `${cli.format === 'md' ? '- ' : '  '}${stageLine(stage, view.stage)}`),
   ];
-  if (gates.length > 0) lines.push(head('Gates'), grid(GATES, gates.map((gate) => gateRow(gate, now))));
+  if (gates.length > 0)
+    lines.push(
+      head('Gates'),
+      grid(
+        GATES,
+        gates.map((gate) => gateRow(gate, now)),
+      ),
+    );
   const asked = current?.signOffs ?? [];
   if (asked.length > 0) lines.push(head(`Sign-offs of ${clean(current?.id ?? '')}`), grid(['', 'ROLE', 'ANSWER'], asked.map(signOffRow)));
   const items = current?.checklist ?? [];
   if (items.length > 0) {
-    const rows = items.map((item) => [item.done ? '☑' : '☐', item.id, item.by ?? (item.machine ? 'the machine' : (item.role ?? 'anyone')), item.given ?? item.why ?? '', item.text]);
+    const rows = items.map((item) => [
+      item.done ? '☑' : '☐',
+      item.id,
+      item.by ?? (item.machine ? 'the machine' : (item.role ?? 'anyone')),
+      item.given ?? item.why ?? '',
+      item.text,
+    ]);
     lines.push(head(`Checklist of ${clean(current?.id ?? '')}`), grid(['', 'ITEM', 'WHO', 'EVIDENCE', 'WHAT'], rows));
   }
   if (view.flags.length > 0) {
-    const rows = view.flags.map((flag) => [flag.verified ? '✓' : '·', flag.flag, flag.provider, flag.exposure ?? '-', flag.before ?? '-', flag.verified ? 'yes' : 'no']);
+    const rows = view.flags.map((flag) => [
+      flag.verified ? '✓' : '·',
+      flag.flag,
+      flag.provider,
+      flag.exposure ?? '-',
+      flag.before ?? '-',
+      flag.verified ? 'yes' : 'no',
+    ]);
     lines.push(head('Flags'), grid(['', 'FLAG', 'PROVIDER', 'EXPOSURE', 'BEFORE', 'SEEN BY USERS'], rows));
   }
   for (const { why, by, requestedAt, verifiedAt, seconds } of view.rollbacks) {
-    lines.push(head('Rollback'), clean(`${why}; asked for by ${by} ${requestedAt}, ${verifiedAt === undefined ? 'NOT VERIFIED' : `verified ${verifiedAt}`}${seconds === undefined ? '' : `, ${seconds.toFixed(1)} s`}`));
+    lines.push(
+      head('Rollback'),
+      clean(
+        `${why}; asked for by ${by} ${requestedAt}, ${verifiedAt === undefined ? 'NOT VERIFIED' : `verified ${verifiedAt}`}${seconds === undefined ? '' : `, ${seconds.toFixed(1)} s`}`,
+      ),
+    );
   }
   return lines.join('\n');
 }

@@ -16,7 +16,8 @@ export function lookUp(reference: string, env: Readonly<Record<string, string | 
   const name = VARIABLE.exec(reference)?.[1];
   if (name !== undefined) {
     const value = env[name];
-    if (value === undefined || value === '') return { ok: false, why: `refers to the environment variable ${name}, which is not set`, hint: `set ${name}, or refer to a file: file:/path` };
+    if (value === undefined || value === '')
+      return { ok: false, why: `refers to the environment variable ${name}, which is not set`, hint: `set ${name}, or refer to a file: file:/path` };
     return { ok: true, value };
   }
   const file = path.resolve(folder, reference.slice('file:'.length));

@@ -94,7 +94,14 @@ export interface LaunchFold {
   readonly gates: ReadonlyMap<string, Verdict>;
   readonly flags: readonly FlagFold[];
   readonly rollbacks: readonly RollbackFold[];
-  readonly noGo?: { readonly stage: string; readonly person: string; readonly role: string; readonly reason: string; readonly recheckAt: string; readonly bugs: readonly string[] };
+  readonly noGo?: {
+    readonly stage: string;
+    readonly person: string;
+    readonly role: string;
+    readonly reason: string;
+    readonly recheckAt: string;
+    readonly bugs: readonly string[];
+  };
   readonly held?: { readonly reason: string; readonly cause: string; readonly by: string; readonly at: string };
   readonly frozen?: { readonly reason: string; readonly until: string };
   readonly stuck?: readonly string[];
@@ -150,7 +157,7 @@ function sameScope(a: Scope, b: Scope): boolean {
   return a.kind === 'launch' ? b.kind === 'launch' : b.kind === 'stage' && a.stage === b.stage;
 }
 
-function drop<T extends object, K extends keyof T>(target: T, key: K): void {
+function drop<T extends object>(target: T, key: keyof T): void {
   Reflect.deleteProperty(target, key);
 }
 
@@ -227,7 +234,9 @@ function proven(draft: Draft, event: EventOf<'rollback-proven'>): void {
 }
 
 function relapsed(draft: Draft, event: EventOf<'relapsed'>): void {
-  const rollback = draft.rollbacks.find((one) => one.scope.kind === 'launch' && one.verifiedAt !== undefined) ?? draft.rollbacks.findLast((one) => one.verifiedAt !== undefined);
+  const rollback =
+    draft.rollbacks.find((one) => one.scope.kind === 'launch' && one.verifiedAt !== undefined) ??
+    draft.rollbacks.findLast((one) => one.verifiedAt !== undefined);
   if (rollback !== undefined) {
     rollback.relapses += 1;
     drop(rollback, 'verifiedAt');
@@ -243,7 +252,8 @@ function relapsed(draft: Draft, event: EventOf<'relapsed'>): void {
 function apply(draft: Draft, event: LaunchEvent, seq: number, recordedAt: string, hash: string): void {
   switch (event.kind) {
     case 'opened':
-      return opened(draft, event);
+      opened(draft, event);
+      return;
     case 'stage-opened':
       Object.assign(stageOf(draft, event.stage), { phase: 'clearance', round: event.round, openedAt: event.at, evidence: event.evidence, seal: hash });
       return;
@@ -262,24 +272,30 @@ function apply(draft: Draft, event: LaunchEvent, seq: number, recordedAt: string
       draft.items.set(event.item, { item: event.item, done: event.passes, by: event.by, at: event.at, why: event.why });
       return;
     case 'signed':
-      return signed(draft, event, seq);
+      signed(draft, event, seq);
+      return;
     case 'held':
       draft.held = { reason: event.reason, cause: event.cause, by: event.by, at: event.at };
       return;
     case 'resumed':
-      return drop(draft, 'held');
+      drop(draft, 'held');
+      return;
     case 'frozen':
       draft.frozen = { reason: event.reason, until: event.until };
       return;
     case 'thawed':
-      return drop(draft, 'frozen');
+      drop(draft, 'frozen');
+      return;
     case 'remembered':
-      return remembered(draft, event);
+      remembered(draft, event);
+      return;
     case 'shifted':
-      return shifted(draft, event);
+      shifted(draft, event);
+      return;
     case 'witnessed':
       stageOf(draft, event.stage).proofs = event.proofs;
-      return prove(draft, event.proofs);
+      prove(draft, event.proofs);
+      return;
     case 'gate':
       draft.gates.set(event.gate, event.verdict);
       return;
@@ -294,13 +310,17 @@ function apply(draft: Draft, event: LaunchEvent, seq: number, recordedAt: string
       Object.assign(stageOf(draft, WATCH), { bakedAt: event.at, earned: event.earned, gates: event.gates });
       return;
     case 'rollback-requested':
-      return requested(draft, event, recordedAt);
+      requested(draft, event, recordedAt);
+      return;
     case 'restored':
-      return restored(draft, event);
+      restored(draft, event);
+      return;
     case 'rollback-proven':
-      return proven(draft, event);
+      proven(draft, event);
+      return;
     case 'relapsed':
-      return relapsed(draft, event);
+      relapsed(draft, event);
+      return;
     case 'stuck':
       draft.stuck = event.remainder;
       draft.outcome = 'stuck';
@@ -329,7 +349,16 @@ function apply(draft: Draft, event: LaunchEvent, seq: number, recordedAt: string
 
 /** Folds a launch's events, in order, into the launch as it stands after the last of them. Pure; the same for page, report, messages and CLI. */
 export function fold(events: readonly Pick<LoggedEvent, 'seq' | 'recordedAt' | 'event' | 'hash'>[]): LaunchFold {
-  const draft: Draft = { state: 'waiting', stages: new Map(), items: new Map(), gates: new Map(), flags: new Map(), rollbacks: [], lastSeq: 0, head: '0'.repeat(64) };
+  const draft: Draft = {
+    state: 'waiting',
+    stages: new Map(),
+    items: new Map(),
+    gates: new Map(),
+    flags: new Map(),
+    rollbacks: [],
+    lastSeq: 0,
+    head: '0'.repeat(64),
+  };
   for (const { seq, recordedAt, event, hash } of events) {
     apply(draft, event, seq, recordedAt, hash);
     draft.lastSeq = seq;
@@ -344,10 +373,18 @@ export function fold(events: readonly Pick<LoggedEvent, 'seq' | 'recordedAt' | '
     frozen: draft.frozen !== undefined,
     stages: stages.map((stage) => ({ stage: stage.id, phase: stage.phase, noGo: draft.noGo?.stage === stage.id })),
   });
-  return { ...draft, state, ...(current === undefined ? {} : { stage: current.id }), stages: stages.filter((stage) => stage.id !== WATCH), flags: [...draft.flags.values()] };
+  return {
+    ...draft,
+    state,
+    ...(current === undefined ? {} : { stage: current.id }),
+    stages: stages.filter((stage) => stage.id !== WATCH),
+    flags: [...draft.flags.values()],
+  };
 }
 
 /** The flags that a launch has changed and that stand otherwise than before it. */
 export function movedFlags(launch: LaunchFold): readonly FlagFold[] {
-  return launch.flags.filter((flag) => flag.touched && flag.now !== undefined && (flag.before === undefined || !sameExposure(flag.now.exposure, flag.before.exposure)));
+  return launch.flags.filter(
+    (flag) => flag.touched && flag.now !== undefined && (flag.before === undefined || !sameExposure(flag.now.exposure, flag.before.exposure)),
+  );
 }

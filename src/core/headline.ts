@@ -83,7 +83,10 @@ function reach(launch: LaunchFold): string {
 
 /** The gate verdict that is worst now, unless all is well. */
 function trouble(launch: LaunchFold, facts: HeadlineFacts): string | undefined {
-  const worst = [...new Map([...launch.gates, ...(facts.gates ?? [])]).values()].reduce<Verdict | undefined>((a, b) => (a === undefined || severity(b) > severity(a) ? b : a), undefined);
+  const worst = [...new Map([...launch.gates, ...(facts.gates ?? [])]).values()].reduce<Verdict | undefined>(
+    (a, b) => (a === undefined || severity(b) > severity(a) ? b : a),
+    undefined,
+  );
   return worst === undefined || worst.kind === 'go' ? undefined : worst.why;
 }
 
@@ -92,7 +95,9 @@ export function openBefore(launch: LaunchFold, stage: StageFold, plan: Plan): { 
   const planned = plan.stages.find((one) => one.id === stage.id);
   if (planned === undefined) return { items: [], roles: [] };
   const items = itemsBefore(plan, planned).filter((item) => launch.items.get(item.id)?.done !== true);
-  const said = (role: string) => new Set(stage.signatures.filter((one) => one.stands && one.round === stage.round && one.role === role && one.decision === 'go').map((one) => one.person)).size;
+  const said = (role: string) =>
+    new Set(stage.signatures.filter((one) => one.stands && one.round === stage.round && one.role === role && one.decision === 'go').map((one) => one.person))
+      .size;
   return { items: items.map((item) => item.id), roles: planned.signOff.filter((rule) => said(rule.role) < rule.count).map((rule) => rule.role) };
 }
 
@@ -102,7 +107,9 @@ function waiting(launch: LaunchFold, facts: HeadlineFacts): string {
   if (stage.phase === 'passed') return `Between stages: ${stageName(launch, stage.id)} is baked; ${reach(launch)}.`;
   const open = facts.plan === undefined ? undefined : openBefore(launch, stage, facts.plan);
   const needs = [
-    ...(open === undefined || open.items.length === 0 ? [] : [`${open.items.length === 1 ? 'checklist item' : `${open.items.length} checklist items, first`} ${open.items[0] ?? ''}`]),
+    ...(open === undefined || open.items.length === 0
+      ? []
+      : [`${open.items.length === 1 ? 'checklist item' : `${open.items.length} checklist items, first`} ${open.items[0] ?? ''}`]),
     ...(open === undefined || open.roles.length === 0 ? [] : [`sign-off by ${list(open.roles)}`]),
   ];
   const news = trouble(launch, facts);
@@ -114,7 +121,10 @@ function baking(launch: LaunchFold, facts: HeadlineFacts): string {
   const watching = stage === WATCH;
   const required = watching ? facts.plan?.watch : facts.plan?.stages.find((one) => one.id === stage)?.bake;
   const earned = facts.earned?.get(stage);
-  const clock = earned === undefined || required === undefined ? '' : ` ${describeMillis(Math.floor(earned / 1000) * 1000) || '0s'} of ${describeMillis(required) || '0s'} healthy.`;
+  const clock =
+    earned === undefined || required === undefined
+      ? ''
+      : ` ${describeMillis(Math.floor(earned / 1000) * 1000) || '0s'} of ${describeMillis(required) || '0s'} healthy.`;
   const news = trouble(launch, facts);
   const what = watching ? `Watching after the last stage: ${reach(launch)}.` : `Baking ${stageName(launch, stage)}: ${reach(launch)}.`;
   return `${what}${news === undefined ? '' : ` ${news}.`}${clock}`;
@@ -139,7 +149,9 @@ function ended(launch: LaunchFold): string {
     case 'rolled-back': {
       const proof = rollback?.seconds === undefined ? '' : `, proven in ${rollback.seconds} s`;
       const cause = rollback === undefined ? why : describeCause(rollback.cause);
-      return launch.ended?.scope?.kind === 'stage' ? `Rolled back stage ${launch.ended.scope.stage}${proof}: ${cause}. Concluded: ${why}.` : `Rolled back${proof}: ${cause}.`;
+      return launch.ended?.scope?.kind === 'stage'
+        ? `Rolled back stage ${launch.ended.scope.stage}${proof}: ${cause}. Concluded: ${why}.`
+        : `Rolled back${proof}: ${cause}.`;
     }
     case 'aborted':
       return `Aborted before any flag moved: ${rollback === undefined ? why : describeCause(rollback.cause)}.`;

@@ -31,10 +31,34 @@ function flagRow(flag: ReportFlag): readonly string[] {
 }
 
 function sections(report: Report): Section[] {
-  const decisions = report.stages.flatMap((stage) => stage.signatures.map((one) => [stage.id, String(one.round), one.role, one.person, one.decision, one.at, one.reason ?? '', (one.bugs ?? []).join(', '), one.recheckAt ?? '', one.seal.slice(0, 12), one.stands ? '' : 'cleared']));
+  const decisions = report.stages.flatMap((stage) =>
+    stage.signatures.map((one) => [
+      stage.id,
+      String(one.round),
+      one.role,
+      one.person,
+      one.decision,
+      one.at,
+      one.reason ?? '',
+      (one.bugs ?? []).join(', '),
+      one.recheckAt ?? '',
+      one.seal.slice(0, 12),
+      one.stands ? '' : 'cleared',
+    ]),
+  );
   const records = report.stages.flatMap((stage) => stage.gates.map((record) => gateRow(stage.id, record)));
-  const writes = report.flags.flatMap((flag) => flag.writes.map((write) => [write.at, flag.flag, write.stage ?? 'rollback', write.exposure, write.revision, write.outcome]));
-  const rollbacks = report.rollbacks.map((one) => [one.scope, one.why, one.by, one.requestedAt, one.verifiedAt ?? 'not proven', one.seconds === undefined ? '' : `${one.seconds} s of ${one.promised} s`, String(one.relapses)]);
+  const writes = report.flags.flatMap((flag) =>
+    flag.writes.map((write) => [write.at, flag.flag, write.stage ?? 'rollback', write.exposure, write.revision, write.outcome]),
+  );
+  const rollbacks = report.rollbacks.map((one) => [
+    one.scope,
+    one.why,
+    one.by,
+    one.requestedAt,
+    one.verifiedAt ?? 'not proven',
+    one.seconds === undefined ? '' : `${one.seconds} s of ${one.promised} s`,
+    String(one.relapses),
+  ]);
   const all: readonly (Section | undefined)[] = [
     {
       heading: 'Identity',
@@ -49,9 +73,24 @@ function sections(report: Report): Section[] {
     { heading: 'Decisions', table: { head: ['stage', 'round', 'role', 'person', 'decision', 'at', 'reason', 'bugs', 'recheck', 'seal', ''], rows: decisions } },
     { heading: 'Stages', table: { head: ['stage', 'opened', 'shifted', 'baked', 'healthy'], rows: report.stages.map(stageRow) } },
     { heading: 'Gates', table: { head: ['stage', 'gate', 'last', 'worst', 'samples', 'breaches', 'blind'], rows: records } },
-    { heading: 'Verdicts', table: { head: ['event', 'gate', 'verdict', 'at', 'why'], rows: report.verdicts.map(({ seq, gate, verdict }) => [String(seq), gate, verdict.kind, new Date(verdict.at).toISOString(), verdict.why]) } },
-    { heading: 'Gaps', table: { head: ['gate', 'from', 'to', 'looked back'], rows: report.gaps.map((gap) => [gap.gate, gap.from, gap.to, gap.lookedBack ? 'yes' : 'no']) } },
-    { heading: 'Checklist', table: { head: ['item', 'done', 'by', 'role', 'at', 'evidence'], rows: report.checklist.map((item) => [item.item, item.done ? 'yes' : 'no', item.by, item.role ?? '', item.at, item.evidence ?? item.why ?? '']) } },
+    {
+      heading: 'Verdicts',
+      table: {
+        head: ['event', 'gate', 'verdict', 'at', 'why'],
+        rows: report.verdicts.map(({ seq, gate, verdict }) => [String(seq), gate, verdict.kind, new Date(verdict.at).toISOString(), verdict.why]),
+      },
+    },
+    {
+      heading: 'Gaps',
+      table: { head: ['gate', 'from', 'to', 'looked back'], rows: report.gaps.map((gap) => [gap.gate, gap.from, gap.to, gap.lookedBack ? 'yes' : 'no']) },
+    },
+    {
+      heading: 'Checklist',
+      table: {
+        head: ['item', 'done', 'by', 'role', 'at', 'evidence'],
+        rows: report.checklist.map((item) => [item.item, item.done ? 'yes' : 'no', item.by, item.role ?? '', item.at, item.evidence ?? item.why ?? '']),
+      },
+    },
     { heading: 'Flags', table: { head: ['flag', 'lives', 'before', 'after', 'seen by users'], rows: report.flags.map(flagRow) } },
     { heading: 'Writes', table: { head: ['at', 'flag', 'stage', 'exposure', 'revision', 'outcome'], rows: writes } },
     { heading: 'Rollbacks', table: { head: ['scope', 'why', 'by', 'asked', 'proven', 'clock', 'relapses'], rows: rollbacks } },
@@ -92,7 +131,8 @@ export function reportHtml(report: Report): string {
   const cells = (tag: 'td' | 'th', row: readonly string[]) => `<tr>${row.map((cell) => `<${tag}>${htmlText(cell)}</${tag}>`).join('')}</tr>`;
   const body = sections(report).map(({ heading, lines, table }) => {
     const text = lines === undefined ? '' : `<ul>${lines.map((line) => `<li>${htmlText(line)}</li>`).join('')}</ul>`;
-    const grid = table === undefined ? '' : `<table><thead>${cells('th', table.head)}</thead><tbody>${table.rows.map((row) => cells('td', row)).join('')}</tbody></table>`;
+    const grid =
+      table === undefined ? '' : `<table><thead>${cells('th', table.head)}</thead><tbody>${table.rows.map((row) => cells('td', row)).join('')}</tbody></table>`;
     return `<section><h2>${htmlText(heading)}</h2>${text}${grid}</section>`;
   });
   const title = htmlText(`${report.title ?? report.plan}: report`);

@@ -20,7 +20,14 @@ export interface ReportFlag {
   readonly provider: string;
   readonly key: string;
   readonly before?: { readonly exposure: string; readonly revision: string };
-  readonly writes: readonly { readonly at: string; readonly by: string; readonly stage?: string; readonly exposure: string; readonly revision: string; readonly outcome: string }[];
+  readonly writes: readonly {
+    readonly at: string;
+    readonly by: string;
+    readonly stage?: string;
+    readonly exposure: string;
+    readonly revision: string;
+    readonly outcome: string;
+  }[];
   readonly after?: { readonly exposure: string; readonly revision: string };
   readonly proofs: readonly (FlagProof & { readonly at: string })[];
   readonly verified: boolean;
@@ -86,7 +93,9 @@ function exposures(marks: readonly { readonly flag: string; readonly exposure: P
 }
 
 function proofText(proofs: readonly FlagProof[]): string {
-  return proofs.map((proof) => `${proof.flag} ${proof.agreed} of ${proof.asked} at ${proof.instances.length} instance${proof.instances.length === 1 ? '' : 's'}`).join(', ');
+  return proofs
+    .map((proof) => `${proof.flag} ${proof.agreed} of ${proof.asked} at ${proof.instances.length} instance${proof.instances.length === 1 ? '' : 's'}`)
+    .join(', ');
 }
 
 /** One event in one sentence: what a timeline and a message say of it. */
@@ -163,12 +172,23 @@ function writesOf(flag: string, events: readonly Logged[]): ReportFlag['writes']
     const stage = event.kind === 'shifted' ? { stage: event.stage } : {};
     return event.flags
       .filter((mark) => mark.flag === flag)
-      .map((mark) => ({ at: event.at, by: event.by, ...stage, exposure: describe(mark.exposure), revision: mark.revision, outcome: 'outcome' in mark ? String(mark.outcome) : 'written' }));
+      .map((mark) => ({
+        at: event.at,
+        by: event.by,
+        ...stage,
+        exposure: describe(mark.exposure),
+        revision: mark.revision,
+        outcome: 'outcome' in mark ? String(mark.outcome) : 'written',
+      }));
   });
 }
 
 function proofsOf(flag: string, events: readonly Logged[]): ReportFlag['proofs'] {
-  return events.flatMap(({ event }) => (event.kind === 'witnessed' || event.kind === 'rollback-proven' ? event.proofs.filter((proof) => proof.flag === flag).map((proof) => ({ ...proof, at: event.at })) : []));
+  return events.flatMap(({ event }) =>
+    event.kind === 'witnessed' || event.kind === 'rollback-proven'
+      ? event.proofs.filter((proof) => proof.flag === flag).map((proof) => ({ ...proof, at: event.at }))
+      : [],
+  );
 }
 
 function flagsOf(launch: LaunchFold, events: readonly Logged[]): ReportFlag[] {

@@ -91,7 +91,16 @@ export interface LaunchView {
   readonly stage?: string;
   readonly stages: readonly StageView[];
   readonly watch: { readonly required: Millis; readonly earned: Millis };
-  readonly flags: readonly { readonly flag: string; readonly provider: string; readonly key: string; readonly exposure?: string; readonly before?: string; readonly revision?: string; readonly touched: boolean; readonly verified: boolean }[];
+  readonly flags: readonly {
+    readonly flag: string;
+    readonly provider: string;
+    readonly key: string;
+    readonly exposure?: string;
+    readonly before?: string;
+    readonly revision?: string;
+    readonly touched: boolean;
+    readonly verified: boolean;
+  }[];
   readonly rollback?: RollbackView;
   readonly rollbacks: readonly RollbackView[];
   readonly held?: NonNullable<LaunchFold['held']>;
@@ -123,7 +132,9 @@ export function describeThreshold(gate: Gate): string {
     case 'probe':
       return `status ${gate.status.join(' or ')}${gate.maxLatency === undefined ? '' : `, ≤ ${describeMillis(gate.maxLatency)}`}`;
     case 'alert':
-      return `no alert with ${Object.entries(gate.labels).map(([label, value]) => `${label}=${value}`).join(', ')}`;
+      return `no alert with ${Object.entries(gate.labels)
+        .map(([label, value]) => `${label}=${value}`)
+        .join(', ')}`;
     default:
       return gate satisfies never;
   }
@@ -185,7 +196,9 @@ function stageView(order: Order, stage: Stage, launch: LaunchFold, live: LiveFac
     ...(told?.seal === undefined ? {} : { seal: told.seal }),
     set: stage.set.map((change) => ({ flag: change.flag, to: describe(change.to), exposure: change.to })),
     bake: { required: stage.bake, earned: told?.earned ?? live.earned.get(stage.id) ?? 0 },
-    gates: order.plan.gates.filter((gate) => stage.gates.includes(gate.id)).map((gate) => gateView(gate, armed.has(gate.id), live.gates.get(gate.id), launch.gates.get(gate.id))),
+    gates: order.plan.gates
+      .filter((gate) => stage.gates.includes(gate.id))
+      .map((gate) => gateView(gate, armed.has(gate.id), live.gates.get(gate.id), launch.gates.get(gate.id))),
     evidence: told?.evidence ?? [],
     signOffs: signOffs(stage, told),
     checklist: checklist(order, stage, launch),

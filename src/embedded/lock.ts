@@ -18,7 +18,8 @@ export function takeLock(file: string, mark: string): () => void {
         if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
       }
       const holder = livePid(file, mark);
-      if (holder !== undefined) throw new Error(`${file} is held by process ${holder}; expected it to be free. Stop that one (kill ${holder}), or use another folder`);
+      if (holder !== undefined)
+        throw new Error(`${file} is held by process ${holder}; expected it to be free. Stop that one (kill ${holder}), or use another folder`);
       rmSync(file, { force: true });
     }
   } finally {

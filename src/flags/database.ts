@@ -96,6 +96,8 @@ export function openDatabase(url: string, options: PoolOptions): Database {
   pool.on('error', (error) => {
     options.log?.warn({ pool: options.name, reason: databaseFailure(error, url, what).message }, 'a connection to the flag store was lost');
   });
+  // The pool hears only idle connections; one that breaks while it is lent out and asks nothing would end the process. Its next query fails by itself.
+  pool.on('connect', (client) => client.on('error', () => undefined));
 
   async function send(client: pg.PoolClient, statement: Statement): Promise<readonly unknown[]> {
     const result = await client.query<Record<string, unknown>>({ name: statement.name, text: statement.text, values: [...statement.values] });

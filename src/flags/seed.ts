@@ -7,7 +7,13 @@ import type { FlagStore } from './store.ts';
  * Makes the registry's flags that live in a built-in store and are missing there, each as the registry says it is before any launch in `environment`.
  * Those that exist are left alone. `lives` tells which providers are that store. Returns the keys made. Throws Terminal, Retryable.
  */
-export async function seedFlags(store: FlagStore, registry: Registry, environment: string, lives: (provider: string) => boolean, by: string): Promise<readonly string[]> {
+export async function seedFlags(
+  store: FlagStore,
+  registry: Registry,
+  environment: string,
+  lives: (provider: string) => boolean,
+  by: string,
+): Promise<readonly string[]> {
   const wanted = [...registry.entries.values()].flatMap((entry): NewFlag[] => {
     const home = entry.lives[environment];
     if (home === undefined || !lives(home.provider) || entry.status === 'retired') return [];

@@ -200,13 +200,16 @@ async function seeEntry(house: House, flag: FlagRef, entry: JournalEntry, candid
     if (said.kind === 'gone') continue;
     asked += 1;
     const must = mustGet(entry.target, candidate, flag.offValue);
-    // Bad news wins: one instance that answers the old value is no silence, whoever else is silent.
-    const old = given.find((answer) => answer.kind === 'value' && must !== undefined && answer.value !== must);
-    if (said.kind !== 'value' && (trouble === undefined || (trouble.silent && old !== undefined))) trouble = { silent: said.kind === 'silent' && old === undefined, detail: said.detail };
-    else if (must !== undefined && said.value !== must) trouble ??= { silent: false, detail: `${candidate.subject.key} gets ${String(said.value)}, expected ${String(must)}` };
-    else {
+    if (said.kind !== 'value') {
+      // Bad news wins: where one instance answers the old value, the silence of another is no excuse.
+      const old = given.some((answer) => answer.kind === 'value' && must !== undefined && answer.value !== must);
+      if (trouble?.silent !== false) trouble = { silent: said.kind === 'silent' && !old, detail: said.detail };
+    } else if (must !== undefined && said.value !== must) {
+      if (trouble?.silent !== false) trouble = { silent: false, detail: `${candidate.subject.key} gets ${String(said.value)}, expected ${String(must)}` };
+    } else {
       held += 1;
-      if (said.value !== candidate.baseline) flipped.push(candidate);
+      // A stage may also take a flag back to where it was before the launch.
+      if (said.value !== candidate.baseline || said.value !== (entry.before[idOf(candidate.subject)] ?? said.value)) flipped.push(candidate);
     }
   }
   const share = partial ? bandOf(entry, extra, answers) : undefined;

@@ -67,7 +67,7 @@ export function openHerald(options: HeraldOptions): Herald {
   const { store, channels, log } = options;
   const closing = new AbortController();
   let running: Promise<void> | undefined;
-  let again = false;
+  const wanted = { again: false };
 
   async function tell(channel: NewsChannel, one: Untold): Promise<void> {
     if (closing.signal.aborted || !(await claim(store, one, channel.name))) return;
@@ -76,7 +76,11 @@ export function openHerald(options: HeraldOptions): Herald {
     const mine = store.db.updateTable('notification').where('launch', '=', where.launch).where('seq', '=', where.seq).where('channel', '=', where.channel);
     try {
       const events = await eventsOf(store.db, one.launch);
-      const news = newsOf(one.launch, events.filter((event) => event.seq <= one.seq), options.publicUrl);
+      const news = newsOf(
+        one.launch,
+        events.filter((event) => event.seq <= one.seq),
+        options.publicUrl,
+      );
       await channel.notifier.announce(news, key, AbortSignal.any([closing.signal, AbortSignal.timeout(options.within ?? 10_000)]));
       await mine.set({ sent_at: sql<Date>`clock_timestamp()`, last_error: null }).execute();
     } catch (error) {
@@ -91,16 +95,19 @@ export function openHerald(options: HeraldOptions): Herald {
     for (const one of await untold(store, channel)) await tell(channel, one);
   }
 
+  // Someone may ask for another round while this one goes on.
+  const askedAgain = (): boolean => wanted.again && !closing.signal.aborted;
+
   async function goRound(): Promise<void> {
     do {
-      again = false;
+      wanted.again = false;
       const told = await Promise.allSettled(channels.map(tellChannel));
       for (const one of told) if (one.status === 'rejected') log.warn({ reason: String(one.reason) }, 'the herald could not read the log; it tries again');
-    } while (again && !closing.signal.aborted);
+    } while (askedAgain());
   }
 
   function round(): Promise<void> {
-    again = true;
+    wanted.again = true;
     running ??= goRound().finally(() => {
       running = undefined;
     });

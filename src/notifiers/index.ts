@@ -33,7 +33,10 @@ export function openNotifier(name: string, raw: unknown): Notifier {
   const wanted = settings['kind'];
   const found = typeof wanted === 'string' && Object.hasOwn(NOTIFIERS, wanted) ? NOTIFIERS[wanted] : undefined;
   if (found === undefined) {
-    throw new Terminal('config', `notifiers.${name}.kind is ${wanted === undefined ? 'missing' : JSON.stringify(wanted)}; expected one of ${Object.keys(NOTIFIERS).join(', ')}`);
+    throw new Terminal(
+      'config',
+      `notifiers.${name}.kind is ${wanted === undefined ? 'missing' : JSON.stringify(wanted)}; expected one of ${Object.keys(NOTIFIERS).join(', ')}`,
+    );
   }
   return found.open(name, settings);
 }

@@ -1,6 +1,6 @@
 import { describe, sameExposure } from '../core/exposure.ts';
 import type { FlagMark, FlagProof, LaunchEvent } from '../core/event.ts';
-import { Terminal } from '../core/failure.ts';
+import { Retryable, Terminal } from '../core/failure.ts';
 import type { FlagRef } from '../core/plan.ts';
 import type { House } from '../house.ts';
 import type { FlagProvider, RestoreEntry, Restored } from '../providers/provider.ts';
@@ -68,6 +68,19 @@ function restoreEntry(view: RollbackView, group: Group, scope: string): RestoreE
   };
 }
 
+/** A provider that does not heed its deadline must not keep this hand: the call is left to itself, and tried again. */
+async function within<T>(work: Promise<T>, provider: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Retryable(`${provider} did not answer within ${CALL / 1_000} s`)), CALL + 500);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 type UnitDone = { readonly kind: 'done'; readonly restored: readonly Restored[] } | { readonly kind: 'taken' | 'widened' } | { readonly kind: 'failed'; readonly error: Error };
 
 async function restoreUnit(house: House, view: RollbackView, scope: string, hand: string, unit: readonly Group[], touched: boolean): Promise<UnitDone> {
@@ -83,7 +96,7 @@ async function restoreUnit(house: House, view: RollbackView, scope: string, hand
     const began = performance.now();
     const entries = unit.flatMap((group) => restoreEntry(view, group, scope) ?? []);
     try {
-      const restored = await provider.restore(entries, AbortSignal.timeout(CALL));
+      const restored = await within(provider.restore(entries, AbortSignal.timeout(CALL)), first.flag.provider);
       house.meter.providerCall(first.flag.provider, 'restore', true, (performance.now() - began) / 1_000);
       return { kind: 'done', restored };
     } catch (error) {

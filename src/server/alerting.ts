@@ -45,7 +45,10 @@ function unusable(labels: Readonly<Record<string, string>>): string | undefined 
 }
 
 function fingerprintOf(labels: Readonly<Record<string, string>>): string {
-  return createHash('sha256').update(JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)))).digest('hex').slice(0, 16);
+  return createHash('sha256')
+    .update(JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))))
+    .digest('hex')
+    .slice(0, 16);
 }
 
 function readAlert(given: unknown, index: number, now: number): { readonly status: 'firing' | 'resolved'; readonly alert: FiringAlert } | Detail {
@@ -60,7 +63,8 @@ function readAlert(given: unknown, index: number, now: number): { readonly statu
   if (wrong !== undefined) return { path: `${path}.labels`, message: wrong };
   const start = Date.parse(startsAt);
   if (Number.isNaN(start)) return { path: `${path}.startsAt`, message: 'is no time' };
-  if (status === 'firing' && (start > now + AHEAD || start < EARLIEST)) return { path: `${path}.startsAt`, message: `is ${new Date(start).toISOString()}; expected a time in the near past` };
+  if (status === 'firing' && (start > now + AHEAD || start < EARLIEST))
+    return { path: `${path}.startsAt`, message: `is ${new Date(start).toISOString()}; expected a time in the near past` };
   return { status, alert: { labels, startsAt: new Date(start), fingerprint: fingerprint ?? fingerprintOf(labels) } };
 }
 
@@ -133,7 +137,8 @@ async function holdFor(deps: ServerDeps, launch: string, source: string, alert: 
 
 async function carryOut(deps: ServerDeps, source: string, match: AlertMatch, alert: FiringAlert, receivedAt: number): Promise<AlertEffect> {
   const { launch, gate } = match;
-  const cleared = match.lastMoved === undefined && !match.held && match.firstStage.phase === 'clearance' && (await firstCleared(deps, launch, match.firstStage.id));
+  const cleared =
+    match.lastMoved === undefined && !match.held && match.firstStage.phase === 'clearance' && (await firstCleared(deps, launch, match.firstStage.id));
   const act: AlertAct = decideAlert(match, cleared);
   switch (act.kind) {
     case 'none':
@@ -158,7 +163,9 @@ export function mayStop(source: HookSource, plan: string): boolean {
 /** One match per launch and gate decides; of several alerts the one that does most. */
 function strongest(matches: readonly AlertMatch[]): readonly AlertMatch[] {
   const weight = (match: AlertMatch): number => ({ rollback: 2, hold: 1, none: 0 })[decideAlert(match, false).kind];
-  return [...Map.groupBy(matches, (match) => `${match.launch}\n${match.gate}`).values()].flatMap((same) => same.toSorted((a, b) => weight(b) - weight(a)).slice(0, 1));
+  return [...Map.groupBy(matches, (match) => `${match.launch}\n${match.gate}`).values()].flatMap((same) =>
+    same.toSorted((a, b) => weight(b) - weight(a)).slice(0, 1),
+  );
 }
 
 /**

@@ -22,11 +22,14 @@ export function failureLimit(perMinute: number, code: string): (request: Request
     legacyHeaders: false,
     validate: false,
     keyGenerator: (request) => request.socket.remoteAddress ?? 'unknown',
-    handler: (_request, _response, next) => next(new HttpProblem(429, code, 'too many failed attempts from this address; wait a minute', { headers: { 'retry-after': '60' } })),
+    handler: (_request, _response, next) =>
+      next(new HttpProblem(429, code, 'too many failed attempts from this address; wait a minute', { headers: { 'retry-after': '60' } })),
   });
   return (request, response) =>
     new Promise((resolve, reject) => {
-      void limiter(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error instanceof Error ? error : new Error('the limit failed', { cause: error }))));
+      void limiter(request, response, (error?: unknown) =>
+        error === undefined ? resolve() : reject(error instanceof Error ? error : new Error('the limit failed', { cause: error })),
+      );
     });
 }
 
@@ -46,7 +49,12 @@ export function authenticator(deps: ServerDeps): (request: Request, response: Re
       throw new HttpProblem(401, 'unauthenticated', detail, { headers: { 'www-authenticate': 'Bearer realm="gonogo"' }, audited: shown !== undefined });
     }
     if (typeof access !== 'string' && !access.some((role) => person.roles.includes(role))) {
-      throw new HttpProblem(403, 'forbidden', `${person.name} holds ${person.roles.join(', ') || 'no role'}; this needs one of ${access.join(', ')}. Ask who gives out roles`, { audited: true, members: { person: person.name } });
+      throw new HttpProblem(
+        403,
+        'forbidden',
+        `${person.name} holds ${person.roles.join(', ') || 'no role'}; this needs one of ${access.join(', ')}. Ask who gives out roles`,
+        { audited: true, members: { person: person.name } },
+      );
     }
     return person;
   };

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { HttpProblem, type Detail } from './problem.ts';
 
 /** Largest request body, bytes: 256 KB. */
@@ -7,7 +7,9 @@ export const MAX_BODY = 262_144;
 const DEEPEST = 64;
 
 function tooLarge(): HttpProblem {
-  return new HttpProblem(413, 'body_too_large', `the body is larger than ${MAX_BODY} bytes; a plan or an alert group is far smaller`, { headers: { connection: 'close' } });
+  return new HttpProblem(413, 'body_too_large', `the body is larger than ${MAX_BODY} bytes; a plan or an alert group is far smaller`, {
+    headers: { connection: 'close' },
+  });
 }
 
 /** Reads a body up to MAX_BODY bytes and no further: what announces more is refused before it is read, and nothing is unpacked. Throws HttpProblem 413, 415, 400. */
@@ -55,7 +57,8 @@ function suspicious(root: unknown): Detail | undefined {
 
 /** A body as JSON: `application/json`, UTF-8, no names that poison objects. Throws HttpProblem 415, 400, 422. */
 export function parseJson(bytes: Buffer, contentType: string | undefined): unknown {
-  if (mediaType(contentType) !== 'application/json') throw new HttpProblem(415, 'media_type_unsupported', `the body is ${contentType ?? 'of no stated type'}; expected content-type: application/json`);
+  if (mediaType(contentType) !== 'application/json')
+    throw new HttpProblem(415, 'media_type_unsupported', `the body is ${contentType ?? 'of no stated type'}; expected content-type: application/json`);
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes);

@@ -75,7 +75,14 @@ export function openJanitor(deps: JanitorDeps): Janitor {
   const at = (): string => new Date(nowOf(deps)).toISOString();
 
   async function call(launch: string, key: string, about: string, text: string): Promise<Did[]> {
-    const event: LaunchEvent = { kind: 'paged', at: at(), by: 'janitor', about, text: `${launch}: ${text}`, commands: [`gonogo rollback ${launch} --reason "${about}"`] };
+    const event: LaunchEvent = {
+      kind: 'paged',
+      at: at(),
+      by: 'janitor',
+      about,
+      text: `${launch}: ${text}`,
+      commands: [`gonogo rollback ${launch} --reason "${about}"`],
+    };
     return (await page(store, launch, key, event)) ? [{ launch, what: 'paged', why: text }] : [];
   }
 
@@ -93,7 +100,12 @@ export function openJanitor(deps: JanitorDeps): Janitor {
   }
 
   async function wedged(one: LaunchHealth, run: string): Promise<Did[]> {
-    const paged = await call(one.launch, `wedged:${run}`, 'wedged', 'its workflow fails again and again; the watcher and rollback work on. Mend the worker, or roll back');
+    const paged = await call(
+      one.launch,
+      `wedged:${run}`,
+      'wedged',
+      'its workflow fails again and again; the watcher and rollback work on. Mend the worker, or roll back',
+    );
     if (paged.length === 0) return [];
     try {
       const held = await hold(store, one.launch, 'janitor', at(), 'its workflow fails again and again', 'readiness');
@@ -137,7 +149,10 @@ export function openJanitor(deps: JanitorDeps): Janitor {
         try {
           did.push(...(await tend(one, client)));
         } catch (error) {
-          log.warn({ launch: one.launch, reason: error instanceof Error ? error.message : String(error) }, 'the janitor could not tend a launch; it comes again');
+          log.warn(
+            { launch: one.launch, reason: error instanceof Error ? error.message : String(error) },
+            'the janitor could not tend a launch; it comes again',
+          );
         }
       }
     };
@@ -171,7 +186,9 @@ export function openJanitor(deps: JanitorDeps): Janitor {
     round: once,
     start: () => {
       timer ??= setInterval(() => {
-        once().catch((error: unknown) => log.warn({ reason: error instanceof Error ? error.message : String(error) }, 'the janitor could not go round; it comes again'));
+        once().catch((error: unknown) =>
+          log.warn({ reason: error instanceof Error ? error.message : String(error) }, 'the janitor could not go round; it comes again'),
+        );
       }, deps.every ?? 15_000);
     },
     close: async () => {

@@ -25,7 +25,10 @@ export function nudgeRollback(deps: Pick<ServerDeps, 'temporal' | 'taskQueue' | 
   within(CONNECT_WITHIN, deps.temporal(), 'temporal').then(
     (client) => openNudger(client, deps.taskQueue, deps.log).stopped(launch),
     (error: unknown) => {
-      deps.log.warn({ launch, reason: error instanceof Error ? error.message : String(error) }, 'the rollback workflow could not be started now; the watcher rolls back by itself');
+      deps.log.warn(
+        { launch, reason: error instanceof Error ? error.message : String(error) },
+        'the rollback workflow could not be started now; the watcher rolls back by itself',
+      );
     },
   );
 }

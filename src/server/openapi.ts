@@ -24,7 +24,10 @@ function content(schema: z.ZodType | 'any' | undefined, path: string) {
 
 function operation(route: Route): ZodOpenApiOperationObject {
   const params = [...route.path.matchAll(/:(\w+)/g)].map(([, name]) => name ?? '');
-  const responses = Object.entries(route.responses).map(([status, description]) => [status, Number(status) >= 400 ? { description, content: { 'application/problem+json': { schema: problem } } } : { description }] as const);
+  const responses = Object.entries(route.responses).map(
+    ([status, description]) =>
+      [status, Number(status) >= 400 ? { description, content: { 'application/problem+json': { schema: problem } } } : { description }] as const,
+  );
   return {
     summary: route.summary,
     operationId: `${route.method} ${route.path}`.replaceAll(/[^a-zA-Z0-9]+/g, '_').replace(/_$/, ''),

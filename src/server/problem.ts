@@ -66,10 +66,14 @@ export function toProblem(error: unknown): HttpProblem {
   if (error instanceof Drift) return new HttpProblem(412, 'flag_moved', error.message);
   if (error instanceof Terminal) {
     const status = FLAG_STATUS[error.code];
-    return status === undefined ? new HttpProblem(502, 'flag_store_refused', 'the flag store refused; an operator must look') : new HttpProblem(status, error.code.replaceAll('-', '_'), error.message);
+    return status === undefined
+      ? new HttpProblem(502, 'flag_store_refused', 'the flag store refused; an operator must look')
+      : new HttpProblem(status, error.code.replaceAll('-', '_'), error.message);
   }
   if (error instanceof Retryable || databaseAway(error)) {
-    return new HttpProblem(503, 'database_unreachable', 'the database did not answer; nothing is confirmed. Try again, a repeat is harmless', { headers: { 'retry-after': '1' } });
+    return new HttpProblem(503, 'database_unreachable', 'the database did not answer; nothing is confirmed. Try again, a repeat is harmless', {
+      headers: { 'retry-after': '1' },
+    });
   }
   return new HttpProblem(500, 'internal', 'something failed here; it is in the log under this instance');
 }

@@ -53,7 +53,9 @@ export interface Route {
 }
 
 /** A route whose body is typed by its schema. */
-export function route<T extends z.ZodType>(given: Omit<Route, 'body' | 'handle'> & { readonly body: T; readonly handle: (call: Call<z.output<T>>) => Promise<Answer | undefined> }): Route {
+export function route<T extends z.ZodType>(
+  given: Omit<Route, 'body' | 'handle'> & { readonly body: T; readonly handle: (call: Call<z.output<T>>) => Promise<Answer | undefined> },
+): Route {
   // The router has put the body through this very schema before.
   return { ...given, handle: (call) => given.handle(call as Call<z.output<T>>) };
 }

@@ -36,7 +36,14 @@ const MUTATING = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 const SECURITY = helmet({
   contentSecurityPolicy: {
     useDefaults: false,
-    directives: { 'default-src': ["'self'"], 'base-uri': ["'none'"], 'form-action': ["'self'"], 'frame-ancestors': ["'none'"], 'object-src': ["'none'"], 'img-src': ["'self'", 'data:'] },
+    directives: {
+      'default-src': ["'self'"],
+      'base-uri': ["'none'"],
+      'form-action': ["'self'"],
+      'frame-ancestors': ["'none'"],
+      'object-src': ["'none'"],
+      'img-src': ["'self'", 'data:'],
+    },
   },
   strictTransportSecurity: { maxAge: 31_536_000 },
   referrerPolicy: { policy: 'no-referrer' },
@@ -71,7 +78,17 @@ function handlerOf(deps: ServerDeps, route: Route, authenticate: ReturnType<type
     const person = await authenticate(req, res, route.access);
     if (person !== undefined) res.locals['person'] = person.name;
     const body = route.body === undefined || route.body === 'any' ? undefined : checkBody(route.body, parseJson(raw, req.headers['content-type']));
-    const call: Call<unknown> = { deps, req, res, person, body, raw, requestId, param: (name) => one(req.params[name]) ?? '', query: (name) => one(req.query[name]) };
+    const call: Call<unknown> = {
+      deps,
+      req,
+      res,
+      person,
+      body,
+      raw,
+      requestId,
+      param: (name) => one(req.params[name]) ?? '',
+      query: (name) => one(req.query[name]),
+    };
     const answer = await route.handle(call);
     if (answer !== undefined) send(res, answer);
   };
@@ -109,11 +126,26 @@ function tell(deps: ServerDeps): (error: unknown, req: Request, res: Response, n
     const problem = toProblem(error);
     const { requestId } = localsOf(res);
     const person = one(res.locals['person']) ?? one(problem.extras.members?.['person']);
-    if (problem.status >= 500) deps.log.error({ request: requestId, method: req.method, path: req.path, code: problem.code, error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'a request failed');
+    if (problem.status >= 500)
+      deps.log.error(
+        {
+          request: requestId,
+          method: req.method,
+          path: req.path,
+          code: problem.code,
+          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        },
+        'a request failed',
+      );
     if (problem.extras.audited === true) {
       const why = `${problem.code}: ${problem.message}`.slice(0, 1_000);
       deps.log.warn({ request: requestId, method: req.method, path: req.path, person, code: problem.code }, 'refused');
-      const entry = { action: `${req.method} ${req.path}`.slice(0, 300), why, origin: req.socket.remoteAddress ?? 'unknown', ...(person === undefined ? {} : { person }) };
+      const entry = {
+        action: `${req.method} ${req.path}`.slice(0, 300),
+        why,
+        origin: req.socket.remoteAddress ?? 'unknown',
+        ...(person === undefined ? {} : { person }),
+      };
       audit(deps.store, entry).catch((failure: unknown) => deps.log.error({ request: requestId, reason: String(failure) }, 'a refusal could not be audited'));
     }
     if (res.headersSent) {
@@ -121,7 +153,11 @@ function tell(deps: ServerDeps): (error: unknown, req: Request, res: Response, n
       return;
     }
     letGo(req, res);
-    res.status(problem.status).set(problem.extras.headers ?? {}).type('application/problem+json').send(JSON.stringify(problemBody(problem, requestId)));
+    res
+      .status(problem.status)
+      .set(problem.extras.headers ?? {})
+      .type('application/problem+json')
+      .send(JSON.stringify(problemBody(problem, requestId)));
   };
 }
 
@@ -133,7 +169,13 @@ function oddPath(req: Request): boolean {
 
 function build(deps: ServerDeps, routes: readonly Route[]): Express {
   const app = express();
-  app.disable('x-powered-by').disable('etag').set('case sensitive routing', true).set('strict routing', true).set('query parser', 'simple').set('trust proxy', false);
+  app
+    .disable('x-powered-by')
+    .disable('etag')
+    .set('case sensitive routing', true)
+    .set('strict routing', true)
+    .set('query parser', 'simple')
+    .set('trust proxy', false);
   app.use(SECURITY, prepare);
   app.use((req, _res, next) => next(oddPath(req) ? new HttpProblem(404, 'not_found', 'there is nothing here') : undefined));
   const authenticate = authenticator(deps);
@@ -143,7 +185,11 @@ function build(deps: ServerDeps, routes: readonly Route[]): Express {
     methods.set(route.path, [...(methods.get(route.path) ?? []), ...(route.method === 'get' ? ['GET', 'HEAD'] : [route.method.toUpperCase()])]);
   }
   for (const [path, allowed] of methods) {
-    app.all(path, (req, _res, next) => next(new HttpProblem(405, 'method_not_allowed', `${req.method} is not for this; expected ${allowed.join(', ')}`, { headers: { allow: allowed.join(', ') } })));
+    app.all(path, (req, _res, next) =>
+      next(
+        new HttpProblem(405, 'method_not_allowed', `${req.method} is not for this; expected ${allowed.join(', ')}`, { headers: { allow: allowed.join(', ') } }),
+      ),
+    );
   }
   return app;
 }
@@ -156,10 +202,20 @@ export function createServer(deps: ServerDeps): Server {
   const streams = openStreams();
   const metrics = deps.metrics ?? new Metrics();
   if (metrics.getSingleMetric('gonogo_launches') === undefined) countLaunches(metrics, () => countByState(deps.store));
-  const routes: readonly Route[] = [...planRoutes, ...launchRoutes, ...actRoutes, ...eventRoutes(streams), ...hookRoutes(deps), ...(deps.flags === undefined ? [] : flagRoutes(deps.flags, deps))];
+  const routes: readonly Route[] = [
+    ...planRoutes,
+    ...launchRoutes,
+    ...actRoutes,
+    ...eventRoutes(streams),
+    ...hookRoutes(deps),
+    ...(deps.flags === undefined ? [] : flagRoutes(deps.flags, deps)),
+  ];
   const app = build(deps, [...routes, ...operationRoutes(metrics, routes, deps.publicUrl)]);
   // Slow headers are cut off; large ones get 431 from Node itself.
-  const http: HttpServer = createHttpServer({ headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 20_000, maxHeaderSize: 16_384, connectionsCheckingInterval: 2_000 }, app);
+  const http: HttpServer = createHttpServer(
+    { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 20_000, maxHeaderSize: 16_384, connectionsCheckingInterval: 2_000 },
+    app,
+  );
   return {
     app,
     listen: (port, host = '127.0.0.1') =>

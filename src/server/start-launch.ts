@@ -59,16 +59,21 @@ async function closing(client: Client, launch: string, signal: AbortSignal): Pro
 }
 
 /** Waits until the launch's row is there, or its workflow says why it never will be. Undefined when neither came in time. */
-async function untilOpen(deps: ServerDeps, client: Client, launch: string, deadline: number): Promise<LaunchRow | Exclude<Closed, { kind: 'unknown' }> | undefined> {
+async function untilOpen(
+  deps: ServerDeps,
+  client: Client,
+  launch: string,
+  deadline: number,
+): Promise<LaunchRow | Exclude<Closed, { kind: 'unknown' }> | undefined> {
   const stop = new AbortController();
   let closed: Closed | undefined;
-  let wake = Promise.withResolvers<void>();
+  let wake = Promise.withResolvers<undefined>();
   const forget = deps.store.listener.on('gonogo_event', (heard) => {
-    if (heard === undefined || heard === launch) wake.resolve();
+    if (heard === undefined || heard === launch) wake.resolve(undefined);
   });
   const end = closing(client, launch, stop.signal).then((answer) => {
     closed = answer;
-    wake.resolve();
+    wake.resolve(undefined);
   });
   try {
     for (;;) {
@@ -77,7 +82,7 @@ async function untilOpen(deps: ServerDeps, client: Client, launch: string, deadl
       if (closed !== undefined && closed.kind !== 'unknown') return closed;
       if (Date.now() >= deadline) return undefined;
       let timer: NodeJS.Timeout | undefined;
-      await Promise.race([wake.promise, new Promise<void>((resolve) => (timer = setTimeout(resolve, LOOK_EVERY)))]);
+      await Promise.race([wake.promise, new Promise((resolve) => (timer = setTimeout(resolve, LOOK_EVERY)))]);
       clearTimeout(timer);
       wake = Promise.withResolvers();
     }
@@ -115,7 +120,12 @@ export async function startLaunch(deps: ServerDeps, wanted: WantedLaunch): Promi
   const deadline = Date.now() + OPEN_WITHIN;
   const bodyHash = createHash('sha256').update(person.name).update('\0').update(wanted.raw).digest('hex');
   const { launch, sameBody } = await reserve(deps.store, key, order.plan.name, order.environment, bodyHash, person.name);
-  if (!sameBody) throw new HttpProblem(422, 'idempotency_key_reused', 'this Idempotency-Key was used with another body or by another person; take a new one for a new launch');
+  if (!sameBody)
+    throw new HttpProblem(
+      422,
+      'idempotency_key_reused',
+      'this Idempotency-Key was used with another body or by another person; take a new one for a new launch',
+    );
   const known = await launchRow(deps.store.db, launch);
   if (known !== undefined) return known;
   const input: LaunchInput = { launch, order, startedBy: person.name, speed, ...(note === undefined ? {} : { note }) };
@@ -125,14 +135,24 @@ export async function startLaunch(deps: ServerDeps, wanted: WantedLaunch): Promi
     await begin(deps, client, input);
   } catch (error) {
     deps.log.warn({ launch, reason: error instanceof Error ? error.message : String(error) }, 'a launch could not be started');
-    throw new HttpProblem(503, 'temporal_unreachable', 'Temporal did not answer; whether the launch begins is not known. Send the same request with the same Idempotency-Key again', { headers: { 'retry-after': '2' } });
+    throw new HttpProblem(
+      503,
+      'temporal_unreachable',
+      'Temporal did not answer; whether the launch begins is not known. Send the same request with the same Idempotency-Key again',
+      { headers: { 'retry-after': '2' } },
+    );
   }
   const found = await untilOpen(deps, client, launch, deadline);
   if (found === undefined) {
-    throw new HttpProblem(503, 'not_confirmed', `the launch was handed over and not opened within ${OPEN_WITHIN / 1000} s; is a worker running? Send the same request with the same Idempotency-Key again`, {
-      headers: { 'retry-after': '2' },
-      members: { launch },
-    });
+    throw new HttpProblem(
+      503,
+      'not_confirmed',
+      `the launch was handed over and not opened within ${OPEN_WITHIN / 1000} s; is a worker running? Send the same request with the same Idempotency-Key again`,
+      {
+        headers: { 'retry-after': '2' },
+        members: { launch },
+      },
+    );
   }
   if (!('kind' in found)) return found;
   await unreserve(deps.store, launch);

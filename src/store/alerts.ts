@@ -67,9 +67,15 @@ export function alertMark(alert: FiringAlert): string {
 /** Which gates of living launches the alerts match: every label of the gate, with its value. One statement, by the rollback's pool. Throws when the database cannot be reached within 1 s. */
 export async function matchAlerts(store: Store, source: string, alerts: readonly FiringAlert[]): Promise<readonly AlertMatch[]> {
   if (alerts.length === 0) return [];
-  const given = alerts.map((alert) => ({ fingerprint: alert.fingerprint, startsAt: alert.startsAt.toISOString(), labels: alert.labels, mark: alertMark(alert) }));
+  const given = alerts.map((alert) => ({
+    fingerprint: alert.fingerprint,
+    startsAt: alert.startsAt.toISOString(),
+    labels: alert.labels,
+    mark: alertMark(alert),
+  }));
   const rows = await store.urgent(MATCHES, [source, JSON.stringify(given)], 'match_alerts');
   return rows.map((row) => {
+    const movedStage = row['moved_stage'] as string | null;
     const stageRollback = row['stage_rollback'] as { provenAt: number | null } | null;
     return {
       launch: String(row['launch']),
@@ -81,7 +87,7 @@ export async function matchAlerts(store: Store, source: string, alerts: readonly
       held: row['held'] === true,
       heldForIt: row['held_for_it'] === true,
       now: Number(row['now']),
-      ...(row['moved_stage'] === null ? {} : { lastMoved: { id: String(row['moved_stage']), listsGate: row['lists_gate'] === true, scoped: row['scoped'] === true } }),
+      ...(movedStage === null ? {} : { lastMoved: { id: movedStage, listsGate: row['lists_gate'] === true, scoped: row['scoped'] === true } }),
       ...(row['since'] === null ? {} : { since: Number(row['since']) }),
       ...(row['seen_at'] === null ? {} : { seenAt: Number(row['seen_at']) }),
       ...(stageRollback === null ? {} : { stageRollback: stageRollback.provenAt === null ? {} : { provenAt: stageRollback.provenAt } }),
@@ -99,7 +105,11 @@ export async function recordAlerts(store: Store, source: string, alerts: readonl
      on conflict (source, fingerprint, starts_at) do update set times = r.times + 1, last_at = clock_timestamp(),
        resolved_at = case when $3 then coalesce(r.resolved_at, clock_timestamp()) end
      returning times`,
-    [source, JSON.stringify(unique.map((alert) => ({ fingerprint: alert.fingerprint, startsAt: alert.startsAt.toISOString(), labels: alert.labels }))), resolved],
+    [
+      source,
+      JSON.stringify(unique.map((alert) => ({ fingerprint: alert.fingerprint, startsAt: alert.startsAt.toISOString(), labels: alert.labels }))),
+      resolved,
+    ],
     'record_alerts',
   );
   return rows.filter((row) => Number(row['times']) > 1).length;
@@ -152,6 +162,7 @@ export function decideAlert(match: AlertMatch, cleared: boolean): AlertAct {
   if (!narrow) return { kind: 'rollback', scope: { kind: 'launch' } };
   const scope: Scope = { kind: 'stage', stage: lastMoved.id };
   if (stageRollback === undefined) return { kind: 'rollback', scope };
-  if (stageRollback.provenAt === undefined || match.now - stageRollback.provenAt < REST) return { kind: 'none', why: `the rollback of stage ${lastMoved.id} was asked for already` };
+  if (stageRollback.provenAt === undefined || match.now - stageRollback.provenAt < REST)
+    return { kind: 'none', why: `the rollback of stage ${lastMoved.id} was asked for already` };
   return { kind: 'rollback', scope: { kind: 'launch' } };
 }

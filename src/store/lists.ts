@@ -35,7 +35,13 @@ export async function listLaunches(store: Store, filter: ListFilter): Promise<re
   if (filter.environment !== undefined) query = query.where('environment', '=', filter.environment);
   if (filter.plan !== undefined) query = query.where('plan_name', '=', filter.plan);
   if (filter.live === true) query = query.where((where) => where.or([where('outcome', 'is', null), where('outcome', '=', 'stuck')]));
-  if (filter.before !== undefined) query = query.where('started_at', '<', (row) => row.selectFrom('launch as l').select('l.started_at').where('l.id', '=', filter.before ?? ''));
+  if (filter.before !== undefined)
+    query = query.where('started_at', '<', (row) =>
+      row
+        .selectFrom('launch as l')
+        .select('l.started_at')
+        .where('l.id', '=', filter.before ?? ''),
+    );
   const rows = await query.execute();
   return rows.map((row) => ({
     id: row.id,
@@ -63,7 +69,17 @@ export async function headlineEvents(store: Store, launches: readonly string[]):
     .execute();
   for (const row of rows) {
     const event = JSON.parse(row.body) as LaunchEvent;
-    byLaunch.get(row.launch)?.push({ launch: row.launch, seq: row.seq, key: row.key, recordedAt: row.recorded_at.toISOString(), event, hash: row.hash.toString('hex'), prev: row.prev_hash.toString('hex') });
+    byLaunch
+      .get(row.launch)
+      ?.push({
+        launch: row.launch,
+        seq: row.seq,
+        key: row.key,
+        recordedAt: row.recorded_at.toISOString(),
+        event,
+        hash: row.hash.toString('hex'),
+        prev: row.prev_hash.toString('hex'),
+      });
   }
   return byLaunch;
 }
@@ -80,8 +96,16 @@ export async function liveRows(store: Store, launches: readonly string[]): Promi
   const found = new Map(launches.map((id) => [id, { gates: new Map<string, GateState>(), earned: new Map<string, number>() }]));
   if (launches.length === 0) return found;
   const [gates, stages] = await Promise.all([
-    store.db.selectFrom('gate_state').select(['launch', 'gate', 'state']).where('launch', 'in', [...launches]).execute(),
-    store.db.selectFrom('stage_state').select(['launch', 'stage', 'earned']).where('launch', 'in', [...launches]).execute(),
+    store.db
+      .selectFrom('gate_state')
+      .select(['launch', 'gate', 'state'])
+      .where('launch', 'in', [...launches])
+      .execute(),
+    store.db
+      .selectFrom('stage_state')
+      .select(['launch', 'stage', 'earned'])
+      .where('launch', 'in', [...launches])
+      .execute(),
   ]);
   for (const row of gates) found.get(row.launch)?.gates.set(row.gate, row.state as GateState);
   for (const row of stages) found.get(row.launch)?.earned.set(row.stage, Number(row.earned));

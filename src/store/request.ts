@@ -3,9 +3,9 @@ import { bodyOf } from './chain.ts';
 import { rollbackView, type RollbackView } from './journal.ts';
 import type { Store } from './store.ts';
 
-/** What became of a request. `covered`: this scope, or the whole launch, was asked for before. */
+/** What became of a request. `covered`: this scope, or the whole launch, was asked for before. `view` is for the hand that was named. */
 export type Requested =
-  | { readonly status: 'requested' | 'covered'; readonly view: RollbackView }
+  | { readonly status: 'requested' | 'covered'; readonly view?: RollbackView }
   | { readonly status: 'over'; readonly outcome: Outcome }
   | { readonly status: 'unknown' };
 
@@ -50,6 +50,6 @@ export async function requestRollback(store: Store, launch: string, scope: Scope
       return { status: 'over', outcome: answer.outcome ?? 'rolled-back' };
     case 'requested':
     case 'covered':
-      return { status: answer.status, view: rollbackView(answer) };
+      return { status: answer.status, ...(hand === undefined ? {} : { view: rollbackView(answer) }) };
   }
 }

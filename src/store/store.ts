@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import pg from 'pg';
@@ -29,20 +30,47 @@ export interface Store {
 
 const GUARDS = { idle_in_transaction_session_timeout: 1_000, application_name: 'gonogo' } as const;
 
+/** All that a rollback calls, on a launch that is never committed: each connection has then planned every statement inside. */
+const REHEARSAL = [
+  `insert into launch (id, plan_name, environment, launch_order, plan_hash, state, started_by, deadline) values ($1, '', '', '{}', '', 'waiting', '', clock_timestamp())`,
+  `select request_rollback($1, 'launch', '{}', '', null, '{"kind":"none","at":"2000-01-01T00:00:00Z"}', '')`,
+  `select touch_unit($1, '', '', '', 0)`,
+  `select mark_restored($1, '[]', '', null)`,
+  `select mark_proven($1, 'launch', '[]', null, '{"kind":"none","at":"2000-01-01T00:00:00Z"}')`,
+];
+
+async function rehearse(client: pg.PoolClient): Promise<void> {
+  try {
+    await client.query('begin');
+    const launch = `rehearsal ${randomUUID()}`;
+    for (const text of REHEARSAL) await client.query(text, [launch]);
+    await client.query('rollback');
+    client.release();
+  } catch (error) {
+    client.release(true);
+    throw error;
+  }
+}
+
 /** Opens pools and the listener. Nothing is migrated: see `migrate`. Connections are made on first use. */
 export function openStore(options: StoreOptions): Store {
   const report = options.onError ?? (() => undefined);
+  const rollbackPool = options.rollbackPool ?? 6;
   const main = new pg.Pool({ connectionString: options.url, max: options.pool ?? 10, connectionTimeoutMillis: 5_000, statement_timeout: 15_000, query_timeout: 16_000, ...GUARDS });
   const rollback = new pg.Pool({
     connectionString: options.url,
-    max: options.rollbackPool ?? 6,
+    max: rollbackPool,
     idleTimeoutMillis: 0,
     connectionTimeoutMillis: 1_000,
     statement_timeout: 1_000,
     query_timeout: 1_000,
     ...GUARDS,
   });
-  for (const pool of [main, rollback]) pool.on('error', report);
+  for (const pool of [main, rollback]) {
+    pool.on('error', report);
+    // The pool hears only idle connections; one that breaks while it is lent out and asks nothing would end the process.
+    pool.on('connect', (client) => client.on('error', report));
+  }
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: main }) });
   const listener = openListener(options.url, report);
   return {
@@ -50,11 +78,8 @@ export function openStore(options: StoreOptions): Store {
     listener,
     urgent: async (text, values, name) => (await rollback.query<Record<string, unknown>>({ text, values: [...values], name })).rows,
     prime: async () => {
-      const clients = await Promise.all(Array.from({ length: Math.min(4, options.rollbackPool ?? 6) }, () => rollback.connect()));
-      for (const client of clients) {
-        await client.query(`select request_rollback('', 'launch', '{}', '', null, '{"kind":"none"}')`);
-        client.release();
-      }
+      const clients = await Promise.all(Array.from({ length: rollbackPool }, () => rollback.connect()));
+      await Promise.all(clients.map(rehearse));
     },
     close: async () => {
       await listener.close();

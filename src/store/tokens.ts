@@ -37,7 +37,15 @@ export async function createToken(store: Store, wanted: NewToken): Promise<{ rea
   const hash = hashToken(token);
   await store.db
     .insertInto('token')
-    .values({ hash, person: wanted.person, name: wanted.label ?? '', roles: [...wanted.roles], created_by: wanted.by ?? 'gonogo', expires_at: wanted.expiresAt ?? null, revoked_at: null })
+    .values({
+      hash,
+      person: wanted.person,
+      name: wanted.label ?? '',
+      roles: [...wanted.roles],
+      created_by: wanted.by ?? 'gonogo',
+      expires_at: wanted.expiresAt ?? null,
+      revoked_at: null,
+    })
     .execute();
   return { token, id: hash.slice(0, 12) };
 }

@@ -31,13 +31,15 @@ export type WatchEnd = 'over' | 'superseded' | 'shut-down' | 'unknown';
 
 /** The longest a watcher sleeps with nothing due, ms of judged time. */
 const IDLE = 5_000;
-/** How long gates rest after a stage-scope rollback, ms: until the old samples have left the queries' windows. */
+/** How long gates rest after a stage-scope rollback, ms, at any speed: until the old samples have left the queries' windows, which no speed shortens. */
 const REST = 600_000;
 /** How often witnesses are looked at, and the providers' readiness, ms. */
 const WITNESS_EVERY = 300_000;
 const READINESS_EVERY = 180_000;
 /** How often the machine's checks are tried again while they are all that a stage waits for, ms. */
 const CHECK_EVERY = 10_000;
+/** How long (ms) Temporal is told later, and a tick waits, while a hand makes its first attempt: both would only be in its way. */
+const HAND_FIRST = 250;
 
 interface Watch {
   readonly house: House;
@@ -59,8 +61,10 @@ interface Watch {
   witnessedAt: number;
   readyAt: number;
   rested: boolean;
-  /** Our own stop, from the request to the end of its first attempt. */
-  busy: Promise<void> | undefined;
+  /** Our own stop, from the request to the end of its first attempt: what that came to. */
+  busy: Promise<Attempt | undefined> | undefined;
+  /** The attempt that is under way, whoever asked for it. */
+  hand: Promise<unknown> | undefined;
 }
 
 const iso = (at: number) => new Date(at).toISOString();
@@ -98,7 +102,7 @@ function arm(watch: Watch, now: number, left: ReadonlyMap<string, { armedAt: num
 }
 
 function restUntil(watch: Watch): number | undefined {
-  return watch.state.held?.fallback === true ? Date.parse(watch.state.held.at) + REST / watch.speed : undefined;
+  return watch.state.held?.fallback === true ? Date.parse(watch.state.held.at) + REST : undefined;
 }
 
 function causeOf(gate: string, act: GateAct, looked: Looked, servedAt: number): Cause {
@@ -113,22 +117,54 @@ async function stop(watch: Watch, scope: Scope, cause: Cause): Promise<void> {
   watch.busy = undefined;
 }
 
-async function stopNow(watch: Watch, scope: Scope, cause: Cause): Promise<void> {
+async function stopNow(watch: Watch, scope: Scope, cause: Cause): Promise<Attempt | undefined> {
   const { house, launch } = watch;
   const now = await house.clock.now();
   try {
     const requested = await requestRollback(house.store, launch, scope, cause, 'gonogo', now, house.hand);
     watch.owed = watch.owed.filter((one) => one.cause !== cause);
-    house.nudge.stopped(launch);
-    if (requested.status === 'requested') await attempt(watch, requested.view);
+    const tell = tellSoon(watch);
+    const done = requested.status === 'requested' ? await attempt(watch, requested.view) : undefined;
+    tell();
+    return done;
   } catch (error) {
     house.log.error({ launch, error: String(error) }, 'the rollback could not be written down; putting back from memory');
     if (!watch.owed.some((one) => one.cause === cause)) watch.owed.push({ scope, cause });
     if (watch.view !== undefined) await restoreFromMemory(house, watch.view, scope);
+    return undefined;
   }
 }
 
+/** Tells Temporal of the rollback once: when the function it returns is called, and after a short time in any case. */
+function tellSoon(watch: Watch): () => void {
+  let told = false;
+  const tell = () => {
+    clearTimeout(timer);
+    if (!told) watch.house.nudge.stopped(watch.launch);
+    told = true;
+  };
+  const timer = setTimeout(tell, HAND_FIRST);
+  return tell;
+}
+
+/** Waits for the attempt that is under way, but not long: a tick would lock the row that it needs. */
+async function letHandFirst(watch: Watch): Promise<void> {
+  if (watch.hand === undefined) return;
+  const patience = Promise.withResolvers<void>();
+  const timer = setTimeout(patience.resolve, HAND_FIRST);
+  await Promise.race([watch.hand, patience.promise]);
+  clearTimeout(timer);
+}
+
 async function attempt(watch: Watch, given?: RollbackView): Promise<Attempt | undefined> {
+  const trying = attemptNow(watch, given);
+  watch.hand = trying;
+  const done = await trying;
+  if (watch.hand === trying) watch.hand = undefined;
+  return done;
+}
+
+async function attemptNow(watch: Watch, given?: RollbackView): Promise<Attempt | undefined> {
   try {
     const done = await putBack(watch.house, watch.launch, given);
     if (done.kind === 'unproven') watch.house.log.warn({ launch: watch.launch, remainder: done.remainder }, 'not proven yet');
@@ -292,8 +328,7 @@ function standBy(watch: Watch): () => void {
     while (!stopped && (heard || next !== undefined)) {
       heard = false;
       // Our own stop puts back in the same breath; beside it this hand would only be in its own way.
-      await watch.busy;
-      const done = await attempt(watch);
+      const done = (watch.busy === undefined ? undefined : await watch.busy) ?? (await attempt(watch));
       // Whoever asked may have had no way to tell Temporal; being rung is not being asked.
       if (done !== undefined && done.kind !== 'nothing' && performance.now() - told >= CHECK_EVERY) {
         told = performance.now();
@@ -365,6 +400,7 @@ async function begin(house: House, launch: string): Promise<Watch | 'unknown' | 
     readyAt: now,
     rested: false,
     busy: undefined,
+    hand: undefined,
   };
 }
 
@@ -429,6 +465,7 @@ export async function runWatch(house: House, launch: string, handle: WatchHandle
       const events = (await Promise.all(due.map((gate) => look(watch, gate, now)))).filter((event) => event !== undefined);
       now = await house.clock.now();
       bake(watch, now);
+      await letHandFirst(watch);
       const ticked = await tick(watch, now);
       if (ticked?.superseded === true) return 'superseded';
       if (ticked !== undefined) {

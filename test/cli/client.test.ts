@@ -70,9 +70,32 @@ describe('acts of people', () => {
   test('a no-go carries its reason, recheck, bugs and what happens meanwhile', async () => {
     const launch = await bench.open();
     await openStage(bench.store, launch, 'dark', now(), []);
-    const ran = await runCli(['sign', launch, 'dark', 'no-go', '--as', 'qa', '--reason', 'chat drops', '--recheck', '24h', '--bug', 'CHAT-1', '--bug', 'CHAT-2', '--meanwhile', 'hold'], as('dmitri'));
+    const ran = await runCli(
+      [
+        'sign',
+        launch,
+        'dark',
+        'no-go',
+        '--as',
+        'qa',
+        '--reason',
+        'chat drops',
+        '--recheck',
+        '24h',
+        '--bug',
+        'CHAT-1',
+        '--bug',
+        'CHAT-2',
+        '--meanwhile',
+        'hold',
+      ],
+      as('dmitri'),
+    );
     expect([ran.code, ran.stderr]).toEqual([0, '']);
-    const view = JSON.parse((await runCli(['show', launch, '-o', 'json'], as('vera'))).stdout) as { state: string; stages: { noGo?: { bugs: string[]; reason: string; recheckAt: string } }[] };
+    const view = JSON.parse((await runCli(['show', launch, '-o', 'json'], as('vera'))).stdout) as {
+      state: string;
+      stages: { noGo?: { bugs: string[]; reason: string; recheckAt: string } }[];
+    };
     expect(view.state).toBe('no-go');
     expect(view.stages[0]?.noGo).toMatchObject({ reason: 'chat drops', bugs: ['CHAT-1', 'CHAT-2'] });
     expect(Date.parse(view.stages[0]?.noGo?.recheckAt ?? '') - Date.now()).toBeGreaterThan(23 * 3_600_000);
@@ -176,7 +199,10 @@ describe('watch', () => {
     await openStage(bench.store, launch, 'dark', now(), []);
     const watching = startCli(['watch', launch, '--until', 'signed'], as('vera'));
     await printed(watching, /\?/);
-    await bench.call('POST', `/api/launches/${launch}/stages/dark/sign-offs`, { as: 'dmitri', body: { role: 'qa', decision: 'no-go', reason: 'r', recheckAt: new Date(Date.now() + 3_600_000).toISOString() } });
+    await bench.call('POST', `/api/launches/${launch}/stages/dark/sign-offs`, {
+      as: 'dmitri',
+      body: { role: 'qa', decision: 'no-go', reason: 'r', recheckAt: new Date(Date.now() + 3_600_000).toISOString() },
+    });
     expect((await watching.done).code).toBe(3);
   });
 
@@ -213,7 +239,10 @@ describe('watch', () => {
     await printed(watching, /"state"/);
     await openStage(bench.store, launch, 'dark', now(), []);
     const { stdout } = await watching.done;
-    const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(lines.some((line) => line['kind'] === 'stage-opened')).toBe(true);
   });
 

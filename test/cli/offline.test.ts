@@ -37,7 +37,10 @@ describe('check', () => {
   test('takes several plans and stdin', async () => {
     const { code, stdout } = await runCli(['check', GOOD, '-', '-o', 'jsonl'], { input: 'name: x\n' });
     expect(code).toBe(2);
-    const results = stdout.trim().split('\n').map((line) => JSON.parse(line) as { file: string; ok: boolean });
+    const results = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { file: string; ok: boolean });
     expect(results.map(({ file, ok }) => [file, ok])).toEqual([
       [GOOD, true],
       ['-', false],
@@ -98,15 +101,22 @@ describe('every command', () => {
     expect(stderr).toContain(`${flag} is missing`);
   });
 
-  test.each([['list'], ['show', 'l'], ['report', 'l'], ['flags', 'list'], ['rollback', 'l', '--reason', 'r'], ['tick', 'l', 'i'], ['launch', GOOD, '--env', 'stage']].map((args) => [args]))(
-    '%j ends with 75 when the server cannot be reached, and says what to do',
-    async (args) => {
-      const { code, stdout, stderr } = await runCli(args, { env: UNREACHABLE });
-      expect([code, stdout]).toEqual([75, '']);
-      expect(stderr).toMatch(/^http:\/\/127\.0\.0\.1:9 cannot be reached: /);
-      expect(stderr).toMatch(/--server|--idempotency-key/);
-    },
-  );
+  test.each(
+    [
+      ['list'],
+      ['show', 'l'],
+      ['report', 'l'],
+      ['flags', 'list'],
+      ['rollback', 'l', '--reason', 'r'],
+      ['tick', 'l', 'i'],
+      ['launch', GOOD, '--env', 'stage'],
+    ].map((args) => [args]),
+  )('%j ends with 75 when the server cannot be reached, and says what to do', async (args) => {
+    const { code, stdout, stderr } = await runCli(args, { env: UNREACHABLE });
+    expect([code, stdout]).toEqual([75, '']);
+    expect(stderr).toMatch(/^http:\/\/127\.0\.0\.1:9 cannot be reached: /);
+    expect(stderr).toMatch(/--server|--idempotency-key/);
+  });
 
   test('a watch gives the server five seconds to come up, then ends with 75', async () => {
     const { code, ms } = await runCli(['watch', 'l'], { env: UNREACHABLE });
@@ -115,13 +125,16 @@ describe('every command', () => {
     expect(ms).toBeLessThan(15_000);
   });
 
-  test.each([{ NO_COLOR: '1' }, { TERM: 'dumb' }, { CI: 'true' }, { LANG: 'C', LC_ALL: 'C' }, { FORCE_COLOR: '1' }])('writes no escape sequence, with %j', async (env) => {
-    for (const args of [['check', GOOD], ['check', BAD], ['--help'], ['list'], ['frob']]) {
-      const { stdout, stderr } = await runCli(args, { env: { ...UNREACHABLE, ...env } });
-      // eslint-disable-next-line no-control-regex -- the very thing that must not be there
-      expect(stdout + stderr).not.toMatch(/\u001b|\u009b/);
-    }
-  });
+  test.each([{ NO_COLOR: '1' }, { TERM: 'dumb' }, { CI: 'true' }, { LANG: 'C', LC_ALL: 'C' }, { FORCE_COLOR: '1' }])(
+    'writes no escape sequence, with %j',
+    async (env) => {
+      for (const args of [['check', GOOD], ['check', BAD], ['--help'], ['list'], ['frob']]) {
+        const { stdout, stderr } = await runCli(args, { env: { ...UNREACHABLE, ...env } });
+        // eslint-disable-next-line no-control-regex -- the very thing that must not be there
+        expect(stdout + stderr).not.toMatch(/\u001b|\u009b/);
+      }
+    },
+  );
 
   test('says its own marks in ASCII with LANG=C', async () => {
     const { stdout } = await runCli(['check', GOOD], { env: { LANG: 'C' } });
@@ -153,7 +166,10 @@ describe('completion', () => {
     const { code, stdout } = await runCli(['completion', 'bash']);
     expect(code).toBe(0);
     const script = path.join(dir, 'completion.bash');
-    writeFileSync(script, `${stdout}\ncomplete_for() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gonogo; echo "\${COMPREPLY[*]}"; }\ncomplete_for gonogo ro\ncomplete_for gonogo token cr\ncomplete_for gonogo rollback x --wa\ncomplete_for gonogo sign l s no\n`);
+    writeFileSync(
+      script,
+      `${stdout}\ncomplete_for() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gonogo; echo "\${COMPREPLY[*]}"; }\ncomplete_for gonogo ro\ncomplete_for gonogo token cr\ncomplete_for gonogo rollback x --wa\ncomplete_for gonogo sign l s no\n`,
+    );
     const { execFileSync } = await import('node:child_process');
     expect(execFileSync('bash', [script], { encoding: 'utf8' }).trim().split('\n')).toEqual(['rollback', 'create', '--wait', 'no-go']);
   });
@@ -179,7 +195,9 @@ describe('doctor', () => {
     const wrong = await runCli(['doctor', '--config', file], { env: UNREACHABLE });
     expect(wrong.code).toBe(1);
     expect(wrong.stdout).toContain('server.port is "seven"');
-    const away = await runCli(['doctor', '-o', 'json'], { env: { ...UNREACHABLE, GONOGO_DATABASE_URL: 'postgres://u:very-secret@127.0.0.1:9/x', TEMPORAL_ADDRESS: '127.0.0.1:9' } });
+    const away = await runCli(['doctor', '-o', 'json'], {
+      env: { ...UNREACHABLE, GONOGO_DATABASE_URL: 'postgres://u:very-secret@127.0.0.1:9/x', TEMPORAL_ADDRESS: '127.0.0.1:9' },
+    });
     expect(away.code).toBe(1);
     expect(away.stdout + away.stderr).not.toContain('very-secret');
     const bad = (JSON.parse(away.stdout) as { what: string; ok: boolean; remedy?: string }[]).filter((one) => !one.ok);

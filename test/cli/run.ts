@@ -21,7 +21,10 @@ export interface Running {
 const root = path.resolve(import.meta.dirname, '..', '..');
 
 /** Starts the real command line as a process of its own, without a terminal and without the caller's GONOGO_* variables. */
-export function startCli(args: readonly string[], options: { readonly env?: Readonly<Record<string, string | undefined>>; readonly cwd?: string; readonly input?: string } = {}): Running {
+export function startCli(
+  args: readonly string[],
+  options: { readonly env?: Readonly<Record<string, string | undefined>>; readonly cwd?: string; readonly input?: string } = {},
+): Running {
   const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(GONOGO_|CI$|LANG$|LC_|NO_COLOR$|FORCE_COLOR$)/.test(name)));
   const began = Date.now();
   const child = spawn(process.execPath, [path.join(root, 'src', 'cli', 'main.ts'), ...args], {

@@ -42,7 +42,10 @@ describe.skipIf(!hasTool('temporal'))('gonogo start', () => {
   });
 
   const start = (args: readonly string[] = []): Running => {
-    const one = startCli(['start', '--data', path.join(dir, 'data'), '--port', '0', '-o', 'jsonl', ...args], { cwd: dir, env: { GONOGO_REGISTRY: path.join(dir, 'flags.yaml') } });
+    const one = startCli(['start', '--data', path.join(dir, 'data'), '--port', '0', '-o', 'jsonl', ...args], {
+      cwd: dir,
+      env: { GONOGO_REGISTRY: path.join(dir, 'flags.yaml') },
+    });
     running.push(one);
     return one;
   };
@@ -82,7 +85,8 @@ describe.skipIf(!hasTool('temporal'))('gonogo start', () => {
     expect((await run(['flags', 'get', 'chat'])).stdout).toContain('chat: off');
 
     const metrics = await (await fetch(`${first.url}/metrics`)).text();
-    for (const name of ['gonogo_launches{state="launched"} 1', 'gonogo_rollback_seconds_count 1', 'temporal_request', 'process_resident_memory_bytes']) expect(metrics).toContain(name);
+    for (const name of ['gonogo_launches{state="launched"} 1', 'gonogo_rollback_seconds_count 1', 'temporal_request', 'process_resident_memory_bytes'])
+      expect(metrics).toContain(name);
 
     const second = await start().done;
     expect(second.code).toBe(2);
@@ -107,10 +111,10 @@ describe.skipIf(!hasTool('temporal'))('gonogo start', () => {
     const unknown = await start(['--env', 'mars']).done;
     expect([unknown.code, unknown.stdout]).toEqual([2, '']);
     expect(unknown.stderr).toContain('--env is mars; the registry knows prod, stage');
-    writeFileSync(path.join(dir, 'bad.yaml'), 'server: { port: seven }\n');
+    writeFileSync(path.join(dir, 'bad.yaml'), 'temporal: { address: nowhere }\n');
     const bad = await start(['--config', path.join(dir, 'bad.yaml')]).done;
     expect(bad.code).toBe(2);
-    expect(bad.stderr).toBe('bad.yaml:1:17  server.port is "seven"; expected a port from 1 to 65535 (0: any free one)\n');
+    expect(bad.stderr).toBe('bad.yaml:1:22  temporal.address is "nowhere"; expected host:port\n');
   });
 });
 

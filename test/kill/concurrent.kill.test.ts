@@ -1,6 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort } from '../../src/embedded/process.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { openFleet, type Fleet } from '../support/processes/fleet.ts';
 import type { Member } from '../support/processes/member.ts';
 import { openPageOfFlags, type PageOfFlags } from '../support/processes/page-of-flags.ts';
@@ -137,5 +136,25 @@ describe(`ten launches at once, whoever is killed (KILL_SEED=${SEED})`, () => {
   it('kills as often as it says, and tells every kind of story', () => {
     expect(kills).toEqual(KILLS);
     expect(killed.length).toBeGreaterThanOrEqual(AT_ONCE);
+    expect(new Set(killed.map((one) => scriptOf(SEED, one.n).course.kind)).size).toBe(8);
+  });
+
+  it('gives each launch the outcome that the same seed has without kills, in the database and in its workflow', () => {
+    const ends = (all: readonly Judged[]) => all.map(({ n, outcome, workflow }) => ({ n, outcome, workflow }));
+    expect(ends(unharmed)).toEqual(killed.map(({ n }) => ({ n, outcome: scriptOf(SEED, n).outcome, workflow: scriptOf(SEED, n).outcome })));
+    expect(ends(killed)).toEqual(ends(unharmed));
+  });
+
+  it('keeps every chain whole, and every act that was acknowledged in the events', () => {
+    for (const one of [...killed, ...unharmed]) expect(one, one.launch).toMatchObject({ brokenAt: undefined, lost: [], locks: 0 });
+  });
+
+  it("writes the plan's sequence of values to every flag, and at most one for each kill that changes nothing", () => {
+    const shares = (all: readonly Judged[]) => all.map((one) => ({ n: one.n, shares: one.shares }));
+    expect(shares(killed)).toEqual(killed.map(({ n }) => ({ n, shares: scriptOf(SEED, n).shares })));
+    expect(shares(unharmed)).toEqual(shares(killed));
+    const most = Object.values(KILLS).reduce((sum, times) => sum + times, 0);
+    for (const one of killed) expect(one.same, `${one.launch}: ${one.kinds.join(', ')}`).toBeLessThanOrEqual(most);
+    expect(unharmed.filter((one) => one.same > 0)).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Fleet, Name } from '../support/processes/fleet.ts';
-import { persist, startLaunch, untilTold, webhook, type Answered, type ToldEvent } from '../support/processes/people.ts';
+import { openReader, persist, startLaunch, untilTold, webhook, type Answered, type ToldEvent } from '../support/processes/people.ts';
 import type { Script } from './script.ts';
 
 /** An act that was answered with 2xx: it must be among the events for ever. */
@@ -24,15 +24,18 @@ const RECHECK = 1_500;
 /** Plays the people of one script against the API until the launch has ended. An act that was cut off is done again, as people would. */
 export async function play(fleet: Fleet, script: Script, seed: number): Promise<Played> {
   const launch = await startLaunch(fleet, script.plan, `kill-${seed}-${script.n}`);
+  const read = openReader(fleet, launch);
   const acknowledged: Acknowledged[] = [{ what: 'launch', isIn: (event) => event.kind === 'opened' && event.launch === launch }];
 
-  /** Does it until it is answered; `conflict`: a 409 is well too, as the act was done before the answer was lost, or it is too late. */
+  /** Does it until it is answered. A 409 is well too: it was done and the answer lost, or it is too late; but then nothing was acknowledged. */
   async function act(what: string, as: Name, path: string, body: () => object, isIn: (event: ToldEvent) => boolean): Promise<Answered> {
     const answered = await persist(fleet, 'POST', `/api/launches/${launch}${path}`, { as, body });
     const { status, body: said } = answered;
     if (status >= 200 && status < 300) {
       const hash = said['hash'];
-      acknowledged.push({ what: `${what} by ${as}`, isIn: (event) => isIn(event) && event.by === as && (hash === undefined || event.hash === hash) });
+      // Somebody else had asked for it before.
+      const covered = said['status'] === 'covered';
+      acknowledged.push({ what: `${what} by ${as}`, isIn: (event) => isIn(event) && (covered || event.by === as) && (hash === undefined || event.hash === hash) });
     } else if (status !== 409) throw new Error(`${what} of ${launch} by ${as} was answered with ${status} ${JSON.stringify(said)}`);
     return answered;
   }
@@ -47,7 +50,7 @@ export async function play(fleet: Fleet, script: Script, seed: number): Promise<
   const opens = async (stage: string): Promise<boolean> => {
     const stopped = (events: readonly ToldEvent[]): boolean => events.some((event) => event.kind === 'rollback-requested');
     const opened = (events: readonly ToldEvent[]): boolean => events.some((event) => event.kind === 'stage-opened' && event.stage === stage);
-    return !stopped(await untilTold(fleet, launch, `stage ${stage} to open`, (events) => opened(events) || stopped(events)));
+    return !stopped(await untilTold(read, `stage ${stage} of ${launch} to open`, (events) => opened(events) || stopped(events)));
   };
   const signs = async (stage: Script['stages'][number]): Promise<void> => {
     for (const role of stage.roles) {
@@ -82,7 +85,7 @@ export async function play(fleet: Fleet, script: Script, seed: number): Promise<
     }
     if (here && course.kind === 'no-go and again') {
       await noGo(stage.id, 'hold');
-      await untilTold(fleet, launch, `${stage.id} to be asked again`, (events) => events.some((event) => event.kind === 'reopened' && event.stage === stage.id));
+      await untilTold(read, `${stage.id} of ${launch} to be asked again`, (events) => events.some((event) => event.kind === 'reopened' && event.stage === stage.id));
     }
     if (index === 0) {
       const evidence = `https://ci.example/${script.n}`;
@@ -94,12 +97,12 @@ export async function play(fleet: Fleet, script: Script, seed: number): Promise<
       await act('resume', 'carl', '/resume', () => ({ reason: 'back' }), (event) => event.kind === 'resumed');
     } else await signs(stage);
     if (here && (course.kind === 'person while baking' || course.kind === 'alert')) {
-      await untilTold(fleet, launch, `${stage.id} to bake`, (events) => events.some((event) => event.kind === 'shifted' && event.stage === stage.id));
+      await untilTold(read, `${stage.id} of ${launch} to bake`, (events) => events.some((event) => event.kind === 'shifted' && event.stage === stage.id));
       await (course.kind === 'alert' ? alarm() : rollBack('I see errors'));
       break;
     }
   }
-  await untilTold(fleet, launch, 'the end', ended);
+  await untilTold(read, `the end of ${launch}`, ended);
   return { script, launch, acknowledged };
 }
 

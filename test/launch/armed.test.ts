@@ -1,15 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Cause, Outcome } from '../../src/core/event.ts';
+import type { Outcome } from '../../src/core/event.ts';
+import type { AlertGate } from '../../src/core/plan.ts';
 import type { House } from '../../src/house.ts';
 import type { Change, FlagProvider } from '../../src/providers/provider.ts';
+import { createServer, type Server } from '../../src/server/server.ts';
 import { brokenLink } from '../../src/store/chain.ts';
 import { eventsOf } from '../../src/store/events.ts';
 import { launchRow } from '../../src/store/launches.ts';
 import { hold, sign } from '../../src/store/people.ts';
 import { requestRollback } from '../../src/store/request.ts';
 import { gate, order, stage } from '../support/orders.ts';
-import { until } from '../support/until.ts';
-import { openWorld, type World } from '../support/world.ts';
+import { openWorld, quietLog, type World } from '../support/world.ts';
 
 /** Each cause in each place so many times: 5 where it counts, fewer on a laptop that says so. */
 const RUNS = process.env['CI'] === undefined ? Number(process.env['ARMED_RUNS'] ?? 5) : 5;
@@ -61,15 +62,25 @@ function pausing(inner: FlagProvider): FlagProvider {
 
 const dress = (house: House): House => ({ ...house, providers: new Map([...house.providers].map(([name, provider]) => [name, pausing(provider)])) });
 
+const TOKEN = 'alertmanager-of-this-test';
 let world: World;
+let server: Server;
+let hook = '';
 beforeAll(async () => {
   world = await openWorld({ dress });
+  const hooks = { alertmanager: { main: { token: TOKEN, plans: ['*'] } } };
+  server = createServer({ store: world.house.store, temporal: () => Promise.resolve(world.client), taskQueue: world.prefix, registry: { entries: new Map(), variables: {} }, log: quietLog, hooks });
+  hook = `${(await server.listen(0)).url}/hooks/alertmanager`;
 });
-afterAll(() => world.close());
+afterAll(async () => {
+  await server.close();
+  await world.close();
+});
 
-/** A launch of two stages, its own flags and its own gate. */
+/** A launch of two stages, its own flags, its own gate and its own alerts. */
 interface Armed {
   readonly id: string;
+  readonly name: string;
   readonly gate: string;
   readonly flags: readonly string[];
   readonly ended: Promise<unknown>;
@@ -86,9 +97,27 @@ interface Place {
 
 const qa = { name: 'Anna', roles: ['qa'] };
 const now = () => new Date().toISOString();
-const state = (id: string, wanted: string) => until(`${id} to be ${wanted}`, async () => (await launchRow(world.house.store.db, id))?.state === wanted, 60_000);
+
+/** Waits for what an event of the launch brings; looks when one is announced, since so many that look all the time would be a load of their own. */
+async function soon(id: string, what: string, look: () => Promise<boolean>): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+  const again = () => void look().then((found) => (found ? resolve(undefined) : undefined), reject);
+  const off = world.house.store.listener.on('gonogo_event', (launch) => (launch === undefined || launch === id ? again() : undefined));
+  const every = setInterval(again, 1_000);
+  const late = setTimeout(() => reject(new Error(`waited 90 s for ${id} ${what}`)), 90_000);
+  again();
+  try {
+    await promise;
+  } finally {
+    off();
+    clearInterval(every);
+    clearTimeout(late);
+  }
+}
+
+const state = (id: string, wanted: string) => soon(id, `to be ${wanted}`, async () => (await launchRow(world.house.store.db, id))?.state === wanted);
 const opened = (id: string, which: string) =>
-  until(`${which} of ${id} to open`, async () => (await eventsOf(world.house.store.db, id)).some(({ event }) => event.kind === 'stage-opened' && event.stage === which), 60_000);
+  soon(id, `to open ${which}`, async () => (await eventsOf(world.house.store.db, id)).some(({ event }) => event.kind === 'stage-opened' && event.stage === which));
 const signs = (armed: Armed, which: string) => sign(world.house.store, { launch: armed.id, stage: which, role: 'qa', decision: 'go', person: qa, at: now() });
 
 function shifting(moment: Pause['moment'], name: string): Place {
@@ -139,15 +168,37 @@ const places: readonly Place[] = [
   { name: 'watching', plan: { watch: HOUR }, arrive: ({ id }) => state(id, 'watching') },
 ];
 
-const from = (armed: Armed, cause: Cause, by: string) => requestRollback(world.house.store, armed.id, { kind: 'launch' }, cause, by, Date.now());
+/** The webhook as Alertmanager sends it: durable when it is answered. */
+async function alert(armed: Armed): Promise<void> {
+  const labels = { alertname: 'ChatDown', plan: armed.name };
+  const group = {
+    version: '4',
+    groupKey: '{}:{alertname="ChatDown"}',
+    status: 'firing',
+    receiver: 'gonogo',
+    groupLabels: { alertname: 'ChatDown' },
+    commonLabels: labels,
+    commonAnnotations: {},
+    externalURL: 'http://alertmanager.example',
+    truncatedAlerts: 0,
+    alerts: [{ status: 'firing', labels, annotations: {}, startsAt: now(), endsAt: '0001-01-01T00:00:00Z', generatorURL: '', fingerprint: armed.name }],
+  };
+  for (;;) {
+    const response = await fetch(hook, { method: 'POST', headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }, body: JSON.stringify(group) });
+    const said = await response.text();
+    // Nothing is confirmed, and it is sent again, as Alertmanager does.
+    if (response.status === 503) continue;
+    if (response.status === 202 && /rollback-requested|covered/.test(said)) return;
+    throw new Error(`the webhook for ${armed.id} was answered ${response.status}: ${said}`);
+  }
+}
+
+const person = (armed: Armed) => requestRollback(world.house.store, armed.id, { kind: 'launch' }, { kind: 'person', reason: 'I see errors' }, 'Anna', Date.now());
 
 const causes: readonly { readonly name: string; readonly happen: (armed: Armed) => Promise<unknown> }[] = [
   { name: 'breach', happen: (armed) => Promise.resolve(world.page.set({ [armed.gate]: 5 })) },
-  {
-    name: 'alert',
-    happen: (armed) => from(armed, { kind: 'alert', source: 'main', alert: 'ChatDown', labels: { service: 'chat' }, receivedAt: Date.now() }, 'main'),
-  },
-  { name: 'person', happen: (armed) => from(armed, { kind: 'person', reason: 'I see errors' }, 'Anna') },
+  { name: 'alert', happen: alert },
+  { name: 'person', happen: person },
 ];
 
 let count = 0;
@@ -158,18 +209,21 @@ async function arm({ bake = 1_000, watch = 1_000, signs: signed }: Place['plan']
   const errors = `errors_${count}`;
   world.page.set({ [errors]: 0 });
   const signOff = [{ role: 'qa', count: 1 }];
+  const policy = { after: HOUR, then: 'hold' } as const;
+  const alerts: AlertGate = { kind: 'alert', id: `alerts_${count}`, labels: { plan: name }, every: 1_000, for: 0, noData: policy, error: policy };
   const plan = order(
     [
-      stage('one', [`${name}.one`], { gates: [errors], bake, ...(signed === 'one' ? { signOff } : {}) }),
+      stage('one', [`${name}.one`], { gates: [errors, alerts.id], bake, ...(signed === 'one' ? { signOff } : {}) }),
       stage('two', [`${name}.two`, `${name}.three`], signed === 'two' ? { signOff } : {}),
     ],
-    [gate(errors)],
+    [gate(errors), alerts],
     { name, watch },
   );
   await world.seed(plan);
   const { id, handle } = await world.start(plan);
   return {
     id,
+    name,
     gate: errors,
     flags: plan.flags.map((flag) => flag.key),
     ended: handle.result(),
@@ -214,10 +268,10 @@ async function run(place: Place, happen: (armed: Armed) => Promise<unknown>): Pr
   await place.arrive(armed);
   const began = performance.now();
   await happen(armed);
-  await until(`every flag of ${armed.id} to be off`, async () => {
+  await soon(armed.id, 'to have every flag off', async () => {
     const kinds = await world.kinds(armed.id);
     return kinds.some((kind) => kind === 'rollback-proven' || kind === 'ended') && (await exposed(armed)).length === 0;
-  }, 60_000);
+  });
   const offIn = (performance.now() - began) / 1_000;
   // A hand that was stopped in the middle goes on when all is back already: it must change nothing.
   await letGo(armed);

@@ -88,8 +88,12 @@ export async function said<K extends LaunchEvent['kind']>(world: World, id: stri
 }
 
 /** Waits until an event of a kind is written so many times. */
-export function heard(world: World, id: string, kind: LaunchEvent['kind'], times = 1, ms = 20_000): Promise<true> {
-  return until(`${times} x ${kind} of ${id}`, async () => (await world.kinds(id)).filter((one) => one === kind).length >= times, ms);
+export async function heard(world: World, id: string, kind: LaunchEvent['kind'], times = 1, ms = 20_000): Promise<void> {
+  try {
+    await until(`${times} x ${kind} of ${id}`, async () => (await world.kinds(id)).filter((one) => one === kind).length >= times, ms);
+  } catch (error) {
+    throw new Error(`nobody has said ${kind} of ${id} ${times} x in ${ms} ms, only: ${(await world.kinds(id)).join(' ')}`, { cause: error });
+  }
 }
 
 /** How the launch has ended so far. */
@@ -114,9 +118,12 @@ export async function ended(world: World, id: string, outcome: string, ms = 20_0
   );
 }
 
-/** A person asks for the whole launch. */
-export function personAsks(world: World, id: string) {
-  return requestRollback(world.house.store, id, { kind: 'launch' }, { kind: 'person', reason: 'I see errors' } satisfies Cause, 'Anna', Date.now());
+/** A person asks for the whole launch, or a stage of it, as through the API: the row, then the nudge. */
+export async function personAsks(world: World, id: string, stage?: string) {
+  const scope = stage === undefined ? ({ kind: 'launch' } as const) : ({ kind: 'stage', stage } as const);
+  const requested = await requestRollback(world.house.store, id, scope, { kind: 'person', reason: 'I see errors' } satisfies Cause, 'Anna', Date.now());
+  world.house.nudge.stopped(id);
+  return requested;
 }
 
 /** Flags by key, as they stand. */

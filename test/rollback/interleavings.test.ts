@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { everyone, off, type Exposure } from '../../src/core/exposure.ts';
 import { Drift } from '../../src/core/failure.ts';
 import { putBack } from '../../src/rollback/put-back.ts';
-import { requestRollback } from '../../src/store/request.ts';
 import { order, stage } from '../support/orders.ts';
 import { until } from '../support/until.ts';
 import { openWorld, type World } from '../support/world.ts';
@@ -163,7 +162,7 @@ describe('a narrow hand', () => {
     await world.flags.putExposure(`${name}_x`, start, '*', { by: 'somebody' });
     const { id } = await world.start(plan);
     await heard(world, id, 'witnessed', 2);
-    await requestRollback(world.house.store, id, { kind: 'stage', stage: 'two' }, { kind: 'person', reason: 'the stage only' }, 'Anna', Date.now());
+    await personAsks(world, id, 'two');
     await frozen.reached;
     await personAsks(world, id);
     await until('the wide proof', async () => (await said(world, id, 'rollback-proven')).some((event) => event.scope.kind === 'launch'));

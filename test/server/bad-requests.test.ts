@@ -14,7 +14,11 @@ beforeAll(async () => {
 afterAll(async () => bench.close());
 
 const key = { 'idempotency-key': 'a-key-of-its-own' };
-const start = (body: unknown, headers: Readonly<Record<string, string>> = key): [string, string, Calling] => ['POST', '/api/launches', { as: 'rita', body, headers }];
+const start = (body: unknown, headers: Readonly<Record<string, string>> = key): [string, string, Calling] => [
+  'POST',
+  '/api/launches',
+  { as: 'rita', body, headers },
+];
 const act = (verb: string, calling: Calling): [string, string, Calling] => ['POST', `/api/launches/L/${verb}`, calling];
 
 /** What was asked, and exactly what is answered: status, code, and words of the detail. */
@@ -29,33 +33,111 @@ const TABLE: readonly (readonly [what: string, request: readonly [string, string
   ['a wrong method', ['PUT', '/api/launches', { as: 'rita', body: {} }], 405, 'method_not_allowed', 'expected POST, GET, HEAD'],
   ['an unknown launch', ['GET', '/api/launches/none-1', { as: 'vera' }], 404, 'launch_unknown', 'there is no launch "none-1"'],
   ['a rollback of an unknown launch', ['POST', '/api/launches/none-1/rollback', { as: 'carl', body: { reason: 'x' } }], 404, 'launch_unknown', 'none-1'],
-  ['a form post', act('hold', { as: 'carl', raw: 'reason=x', headers: { 'content-type': 'application/x-www-form-urlencoded' } }), 415, 'media_type_unsupported', 'expected content-type: application/json'],
-  ['plain text', act('rollback', { as: 'carl', raw: '{"reason":"x"}', headers: { 'content-type': 'text/plain' } }), 415, 'media_type_unsupported', 'text/plain'],
-  ['a compressed body', act('rollback', { as: 'carl', raw: new Uint8Array([31, 139, 8]), headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' } }), 415, 'encoding_unsupported', 'compressed'],
+  [
+    'a form post',
+    act('hold', { as: 'carl', raw: 'reason=x', headers: { 'content-type': 'application/x-www-form-urlencoded' } }),
+    415,
+    'media_type_unsupported',
+    'expected content-type: application/json',
+  ],
+  [
+    'plain text',
+    act('rollback', { as: 'carl', raw: '{"reason":"x"}', headers: { 'content-type': 'text/plain' } }),
+    415,
+    'media_type_unsupported',
+    'text/plain',
+  ],
+  [
+    'a compressed body',
+    act('rollback', { as: 'carl', raw: new Uint8Array([31, 139, 8]), headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' } }),
+    415,
+    'encoding_unsupported',
+    'compressed',
+  ],
   ['no JSON', act('hold', { as: 'carl', raw: '{"reason":', headers: { 'content-type': 'application/json' } }), 400, 'body_not_json', 'not JSON'],
-  ['no UTF-8', act('hold', { as: 'carl', raw: new Uint8Array([0x22, 0xff, 0x22]), headers: { 'content-type': 'application/json' } }), 400, 'body_not_utf8', 'not UTF-8'],
-  ['a name that poisons objects', act('hold', { as: 'carl', raw: '{"reason":"x","__proto__":{"polluted":1}}', headers: { 'content-type': 'application/json' } }), 422, 'invalid_body', 'what no document here has'],
+  [
+    'no UTF-8',
+    act('hold', { as: 'carl', raw: new Uint8Array([0x22, 0xff, 0x22]), headers: { 'content-type': 'application/json' } }),
+    400,
+    'body_not_utf8',
+    'not UTF-8',
+  ],
+  [
+    'a name that poisons objects',
+    act('hold', { as: 'carl', raw: '{"reason":"x","__proto__":{"polluted":1}}', headers: { 'content-type': 'application/json' } }),
+    422,
+    'invalid_body',
+    'what no document here has',
+  ],
   ['an empty reason', act('rollback', { as: 'carl', body: { reason: '  ' } }), 422, 'invalid_body', 'reason is empty; expected a reason in words'],
   ['an unknown field', act('rollback', { as: 'carl', body: { reason: 'x', approver: 'anna' } }), 422, 'unknown_field', 'approver is not a known field'],
   ['a roll back by a viewer', act('rollback', { as: 'vera', body: { reason: 'x' } }), 403, 'forbidden', 'vera holds no role'],
   ['a start by someone who may not', ['POST', '/api/launches', { as: 'dmitri', body: {}, headers: key }], 403, 'forbidden', 'this needs one of releaser'],
-  ['a sign-off in a role not held', ['POST', '/api/launches/L/stages/dark/sign-offs', { as: 'carl', body: { role: 'qa', decision: 'go' } }], 403, 'role_not_held', 'carl does not hold the role qa'],
-  ['a sign-off of an unknown stage', ['POST', '/api/launches/L/stages/gamma/sign-offs', { as: 'dmitri', body: { role: 'qa', decision: 'go' } }], 404, 'stage_unknown', 'the plan has no stage gamma'],
-  ['a sign-off of a stage not open', ['POST', '/api/launches/L/stages/beta/sign-offs', { as: 'dmitri', body: { role: 'qa', decision: 'go' } }], 409, 'wrong_stage', 'not open for signatures yet'],
-  ['a tick of an unknown item', ['POST', '/api/launches/L/checklist/nothing', { as: 'dmitri', body: { done: true } }], 404, 'item_unknown', 'no checklist item nothing'],
+  [
+    'a sign-off in a role not held',
+    ['POST', '/api/launches/L/stages/dark/sign-offs', { as: 'carl', body: { role: 'qa', decision: 'go' } }],
+    403,
+    'role_not_held',
+    'carl does not hold the role qa',
+  ],
+  [
+    'a sign-off of an unknown stage',
+    ['POST', '/api/launches/L/stages/gamma/sign-offs', { as: 'dmitri', body: { role: 'qa', decision: 'go' } }],
+    404,
+    'stage_unknown',
+    'the plan has no stage gamma',
+  ],
+  [
+    'a sign-off of a stage not open',
+    ['POST', '/api/launches/L/stages/beta/sign-offs', { as: 'dmitri', body: { role: 'qa', decision: 'go' } }],
+    409,
+    'wrong_stage',
+    'not open for signatures yet',
+  ],
+  [
+    'a tick of an unknown item',
+    ['POST', '/api/launches/L/checklist/nothing', { as: 'dmitri', body: { done: true } }],
+    404,
+    'item_unknown',
+    'no checklist item nothing',
+  ],
   ['a tick without its link', ['POST', '/api/launches/L/checklist/load-test', { as: 'dmitri', body: { done: true } }], 422, 'evidence_missing', 'needs a link'],
-  ['a tick with a text for a link', ['POST', '/api/launches/L/checklist/load-test', { as: 'dmitri', body: { done: true, evidence: 'yes' } }], 422, 'evidence_not_a_link', 'expected https://'],
-  ['a tick in another role', ['POST', '/api/launches/L/checklist/load-test', { as: 'lena', body: { done: true, evidence: 'https://a.example' } }], 403, 'role_not_held', 'is ticked by qa'],
+  [
+    'a tick with a text for a link',
+    ['POST', '/api/launches/L/checklist/load-test', { as: 'dmitri', body: { done: true, evidence: 'yes' } }],
+    422,
+    'evidence_not_a_link',
+    'expected https://',
+  ],
+  [
+    'a tick in another role',
+    ['POST', '/api/launches/L/checklist/load-test', { as: 'lena', body: { done: true, evidence: 'https://a.example' } }],
+    403,
+    'role_not_held',
+    'is ticked by qa',
+  ],
   ['no Idempotency-Key', start({ planYaml: planYaml('p'), environment: 'stage' }, {}), 400, 'idempotency_key_missing', 'Idempotency-Key is missing'],
   ['a launch without a plan', start({ environment: 'stage' }), 422, 'invalid_body', 'no plan, or two'],
   ['a launch of two plans', start({ environment: 'stage', plan: {}, planYaml: '' }), 422, 'invalid_body', 'no plan, or two'],
-  ['a plan with an unknown gate', start({ planYaml: planYaml('p').replace('gates: [slow]', 'gates: [slwo]'), environment: 'stage' }), 422, 'plan_refused', 'stages[1].gates[0] is slwo, which is no gate of this plan'],
+  [
+    'a plan with an unknown gate',
+    start({ planYaml: planYaml('p').replace('gates: [slow]', 'gates: [slwo]'), environment: 'stage' }),
+    422,
+    'plan_refused',
+    'stages[1].gates[0] is slwo, which is no gate of this plan',
+  ],
   ['an unknown environment', start({ planYaml: planYaml('p'), environment: 'mars' }), 422, 'plan_refused', 'cannot be launched in "mars"'],
   ['speed on a server that is not for it', start({ planYaml: planYaml('p'), environment: 'stage', speed: 100 }), 422, 'speed_not_allowed', 'leave it out'],
   ['an unknown state to list', ['GET', '/api/launches?state=flying', { as: 'vera' }], 422, 'invalid_query', 'state is "flying"'],
   ['a page too large', ['GET', '/api/launches?limit=9999', { as: 'vera' }], 422, 'invalid_query', 'limit is "9999"'],
   ['a resume of what is not held', act('resume', { as: 'carl', body: { reason: 'x' } }), 409, 'not_held', 'is not held'],
-  ['a flag written without If-Match', ['PUT', '/api/flags/chat', { as: 'rita', body: { exposure: { value: true, share: 5 } } }], 428, 'if_match_missing', 'If-Match is missing'],
+  [
+    'a flag written without If-Match',
+    ['PUT', '/api/flags/chat', { as: 'rita', body: { exposure: { value: true, share: 5 } } }],
+    428,
+    'if_match_missing',
+    'If-Match is missing',
+  ],
   ['an unknown flag', ['GET', '/api/flags/nothing', { as: 'vera' }], 404, 'flag_missing', 'nothing is not in the flag store'],
 ];
 
@@ -71,7 +153,7 @@ describe('bad requests', () => {
   });
 
   test('no prototype was touched by any of them', () => {
-    expect((({}) as Record<string, unknown>)['polluted']).toBeUndefined();
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
   });
 
   test('a revoked token is refused at the next request', async () => {
@@ -138,7 +220,11 @@ describe('bad requests', () => {
   });
 
   test('a body that announces too much is refused unread', async () => {
-    const { answer } = await pour('POST /api/launches HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 307200\r\n\r\n', Buffer.alloc(1), 1);
+    const { answer } = await pour(
+      'POST /api/launches HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 307200\r\n\r\n',
+      Buffer.alloc(1),
+      1,
+    );
     expect(answer).toContain('HTTP/1.1 413');
   });
 

@@ -28,9 +28,27 @@ interface Sent {
   readonly token?: string;
 }
 
-function send({ labels = LABELS, status = 'firing', startsAt: start = startsAt, group = {}, token = HOOKS.alertmanager.prometheus.token }: Sent = {}): Promise<Answered> {
+function send({
+  labels = LABELS,
+  status = 'firing',
+  startsAt: start = startsAt,
+  group = {},
+  token = HOOKS.alertmanager.prometheus.token,
+}: Sent = {}): Promise<Answered> {
   const alert = { status, labels, annotations: {}, startsAt: start, endsAt: '0001-01-01T00:00:00Z', generatorURL: '', fingerprint: 'f00d' };
-  const body = { version: '4', groupKey: '{}:{}', status, receiver: 'gonogo', groupLabels: {}, commonLabels: labels, commonAnnotations: {}, externalURL: '', truncatedAlerts: 0, alerts: [alert], ...group };
+  const body = {
+    version: '4',
+    groupKey: '{}:{}',
+    status,
+    receiver: 'gonogo',
+    groupLabels: {},
+    commonLabels: labels,
+    commonAnnotations: {},
+    externalURL: '',
+    truncatedAlerts: 0,
+    alerts: [alert],
+    ...group,
+  };
   return bench.call('POST', '/hooks/alertmanager', { token, body });
 }
 
@@ -40,9 +58,11 @@ const did = (answer: Answered): unknown => (answer.body['launches'] as { launch:
 
 async function clear(stage: 'dark' | 'beta'): Promise<void> {
   await openStage(bench.store, launch, stage, at(), []);
-  if (stage === 'dark') await tickItem(bench.store, { launch, item: 'load-test', done: true, evidence: 'https://a.example', person: { name: 'dmitri', roles: ['qa'] }, at: at() });
+  if (stage === 'dark')
+    await tickItem(bench.store, { launch, item: 'load-test', done: true, evidence: 'https://a.example', person: { name: 'dmitri', roles: ['qa'] }, at: at() });
   const second = stage === 'dark' ? { name: 'anna', roles: ['release-engineer'] } : { name: 'lena', roles: ['product'] };
-  for (const person of [{ name: 'dmitri', roles: ['qa'] }, second]) await sign(bench.store, { launch, stage, role: person.roles[0] ?? '', decision: 'go', person, at: at() });
+  for (const person of [{ name: 'dmitri', roles: ['qa'] }, second])
+    await sign(bench.store, { launch, stage, role: person.roles[0] ?? '', decision: 'go', person, at: at() });
 }
 
 /** Takes a stage over its write as the hands would: journal, then live. */
@@ -52,9 +72,22 @@ async function shift(stage: 'dark' | 'beta', live = true): Promise<void> {
   const snapshot = { revision: '1', exposure: off(true), native: {} };
   const mark = { flag, provider: 'builtin', key: flag, revision: '1', exposure: off(true) };
   const entry = { flag, provider: 'builtin', unit: flag, key: flag, snapshot, target: everyone(true), before: {}, undo: 'undo', candidates: [] };
-  const kept = await rememberStage(bench.store, launch, stage, [entry], new Set(), { kind: 'remembered', at: at(), by: 'test', stage, flags: [{ ...mark, to: everyone(true) }] });
+  const kept = await rememberStage(bench.store, launch, stage, [entry], new Set(), {
+    kind: 'remembered',
+    at: at(),
+    by: 'test',
+    stage,
+    flags: [{ ...mark, to: everyone(true) }],
+  });
   expect(kept.kind).toBe('remembered');
-  if (live) await stageShifted(bench.store, launch, stage, Date.now(), { kind: 'shifted', at: at(), by: 'test', stage, flags: [{ ...mark, revision: '2', exposure: everyone(true) }] });
+  if (live)
+    await stageShifted(bench.store, launch, stage, Date.now(), {
+      kind: 'shifted',
+      at: at(),
+      by: 'test',
+      stage,
+      flags: [{ ...mark, revision: '2', exposure: everyone(true) }],
+    });
 }
 
 /** Ends the launch so that later alerts of other tests find nothing here. */
@@ -75,7 +108,8 @@ describe('a webhook', () => {
     await clear('dark');
     await shift('dark');
     const before = await bench.rows();
-    for (const token of ['', 'secret-of-prometheus-0002', `${HOOKS.alertmanager.prometheus.token}x`]) expect(await send({ token })).toMatchObject({ status: 401, body: { code: 'webhook_unauthenticated' } });
+    for (const token of ['', 'secret-of-prometheus-0002', `${HOOKS.alertmanager.prometheus.token}x`])
+      expect(await send({ token })).toMatchObject({ status: 401, body: { code: 'webhook_unauthenticated' } });
     expect(await bench.call('POST', `/hooks/alertmanager?token=${HOOKS.alertmanager.prometheus.token}`, { body: {} })).toMatchObject({ status: 401 });
     expect(await bench.rows()).toEqual(before);
     const audited = await bench.store.db.selectFrom('audit').selectAll().where('action', '=', 'POST /hooks/alertmanager').execute();
@@ -98,7 +132,12 @@ describe('a webhook', () => {
     const answer = await send();
     expect(answer.status).toBe(202);
     expect(did(answer)).toEqual(['rollback-requested']);
-    expect(await last()).toMatchObject({ kind: 'rollback-requested', scope: { kind: 'launch' }, by: 'prometheus', cause: { kind: 'alert', alert: 'ChatErrors', source: 'prometheus' } });
+    expect(await last()).toMatchObject({
+      kind: 'rollback-requested',
+      scope: { kind: 'launch' },
+      by: 'prometheus',
+      cause: { kind: 'alert', alert: 'ChatErrors', source: 'prometheus' },
+    });
   });
 
   test('sent a hundred times at once has one effect, and duplicates say so', async () => {
@@ -241,7 +280,11 @@ describe('a stage that is rolled back alone', () => {
     await shift('dark');
     await bench.store.db.updateTable('stage_state').set({ phase: 'passed' }).where('launch', '=', launch).where('stage', '=', 'dark').execute();
     await openStage(bench.store, launch, 'beta', at(), []);
-    for (const [name, role] of [['dmitri', 'qa'], ['lena', 'product']] as const) await sign(bench.store, { launch, stage: 'beta', role, decision: 'go', person: { name, roles: [role] }, at: at() });
+    for (const [name, role] of [
+      ['dmitri', 'qa'],
+      ['lena', 'product'],
+    ] as const)
+      await sign(bench.store, { launch, stage: 'beta', role, decision: 'go', person: { name, roles: [role] }, at: at() });
     await shift('beta');
   });
   afterEach(put);

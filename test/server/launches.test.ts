@@ -21,9 +21,15 @@ interface Frame {
 }
 
 /** Reads an event stream until it is told to stop. */
-async function listen(launch: string, headers: Readonly<Record<string, string>> = {}): Promise<{ readonly frames: Frame[]; readonly ended: Promise<void>; readonly stop: () => void }> {
+async function listen(
+  launch: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<{ readonly frames: Frame[]; readonly ended: Promise<void>; readonly stop: () => void }> {
   const stop = new AbortController();
-  const response = await fetch(`${bench.url}/api/launches/${launch}/events`, { headers: { authorization: `Bearer ${bench.tokens.vera}`, accept: 'text/event-stream', ...headers }, signal: stop.signal });
+  const response = await fetch(`${bench.url}/api/launches/${launch}/events`, {
+    headers: { authorization: `Bearer ${bench.tokens.vera}`, accept: 'text/event-stream', ...headers },
+    signal: stop.signal,
+  });
   expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
   const frames: Frame[] = [];
   const read = async (): Promise<void> => {
@@ -54,7 +60,7 @@ describe('a list of launches', () => {
     const view = await bench.call('GET', `/api/launches/${first}`, { as: 'vera' });
     expect(held[0]?.headline).toBe(view.body['headline']);
     expect(view.body['headline']).toBe('Held by carl at the first stage: lunch; nothing has moved. Rollback stays armed.');
-    expect(((await bench.call('GET', '/api/launches?environment=prod', { as: 'vera' })).body['launches'] as unknown[])).toEqual([]);
+    expect((await bench.call('GET', '/api/launches?environment=prod', { as: 'vera' })).body['launches'] as unknown[]).toEqual([]);
   });
 });
 
@@ -100,7 +106,9 @@ describe('an event stream', () => {
   test('ends when the server closes', async () => {
     const other = await openBench();
     const launch = await other.open();
-    const response = await fetch(`${other.url}/api/launches/${launch}/events`, { headers: { authorization: `Bearer ${other.tokens.vera}`, accept: 'text/event-stream' } });
+    const response = await fetch(`${other.url}/api/launches/${launch}/events`, {
+      headers: { authorization: `Bearer ${other.tokens.vera}`, accept: 'text/event-stream' },
+    });
     const text = response.text();
     await other.close();
     expect(await text).toContain('event: heartbeat');
@@ -131,6 +139,8 @@ describe('a report', () => {
     const html = await bench.call('GET', `/api/launches/${launch}/report?format=html`, { as: 'vera' });
     expect(html.text).toContain('&lt;script&gt;alert(1)&lt;/script&gt;');
     expect(html.text).not.toContain('<script>');
-    expect((await bench.call('GET', `/api/launches/${launch}/report`, { as: 'vera', headers: { accept: 'image/png' } })).body).toMatchObject({ code: 'not_acceptable' });
+    expect((await bench.call('GET', `/api/launches/${launch}/report`, { as: 'vera', headers: { accept: 'image/png' } })).body).toMatchObject({
+      code: 'not_acceptable',
+    });
   });
 });

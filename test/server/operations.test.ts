@@ -34,13 +34,28 @@ describe('operations', () => {
     const { body } = await bench.call('GET', '/openapi.json');
     expect(String(body['openapi'])).toMatch(/^3\.1/);
     const paths = Object.keys(body['paths'] as object);
-    for (const path of ['/api/plans/check', '/api/launches', '/api/launches/{id}', '/api/launches/{id}/events', '/api/launches/{id}/stages/{stage}/sign-offs', '/api/launches/{id}/rollback', '/hooks/alertmanager', '/ofrep/v1/evaluate/flags/{key}', '/metrics']) expect(paths).toContain(path);
+    for (const path of [
+      '/api/plans/check',
+      '/api/launches',
+      '/api/launches/{id}',
+      '/api/launches/{id}/events',
+      '/api/launches/{id}/stages/{stage}/sign-offs',
+      '/api/launches/{id}/rollback',
+      '/hooks/alertmanager',
+      '/ofrep/v1/evaluate/flags/{key}',
+      '/metrics',
+    ])
+      expect(paths).toContain(path);
   });
 });
 
 describe('a plan', () => {
   test('is checked as YAML or JSON, and told as a story', async () => {
-    const yaml = await bench.call('POST', '/api/plans/check?environment=stage', { as: 'vera', raw: planYaml('chat'), headers: { 'content-type': 'text/yaml' } });
+    const yaml = await bench.call('POST', '/api/plans/check?environment=stage', {
+      as: 'vera',
+      raw: planYaml('chat'),
+      headers: { 'content-type': 'text/yaml' },
+    });
     expect(yaml.body).toMatchObject({ ok: true, problems: [], planHash: expect.stringMatching(/^[0-9a-f]{64}$/) as string });
     expect((yaml.body['story'] as string[]).length).toBeGreaterThan(3);
     const json = await bench.call('POST', '/api/plans/check', { as: 'vera', body: { planYaml: planYaml('chat'), environment: 'stage' } });
@@ -48,7 +63,11 @@ describe('a plan', () => {
   });
 
   test('with mistakes is told where they are', async () => {
-    const answer = await bench.call('POST', '/api/plans/check', { as: 'vera', raw: planYaml('chat').replace('bake: 1h', 'bake: soon'), headers: { 'content-type': 'text/yaml' } });
+    const answer = await bench.call('POST', '/api/plans/check', {
+      as: 'vera',
+      raw: planYaml('chat').replace('bake: 1h', 'bake: soon'),
+      headers: { 'content-type': 'text/yaml' },
+    });
     expect(answer).toMatchObject({ status: 200, body: { ok: false, problems: [{ path: 'stages[0].bake', line: 13 }] } });
   });
 });
@@ -60,13 +79,19 @@ describe('flags', () => {
     expect(seen.body).toMatchObject({ key: 'tools', state: 'disabled', owner: 'ops' });
     expect(seen.body).not.toHaveProperty('salt');
     const etag = seen.headers.get('etag') ?? '';
-    const put = (revision: string, share: number) => bench.call('PUT', '/api/flags/tools', { as: 'carl', body: { exposure: { value: true, share }, comment: 'by hand' }, headers: { 'if-match': revision } });
+    const put = (revision: string, share: number) =>
+      bench.call('PUT', '/api/flags/tools', { as: 'carl', body: { exposure: { value: true, share }, comment: 'by hand' }, headers: { 'if-match': revision } });
     expect(await put(etag, 5)).toMatchObject({ status: 200, body: { state: 'share' } });
     expect(await put(etag, 50)).toMatchObject({ status: 412, body: { code: 'flag_moved' } });
     expect((await put('*', 100)).status).toBe(200);
     const { body } = await bench.call('GET', '/api/flags/tools/history?limit=2', { as: 'vera' });
-    expect((body['changes'] as { who: string; comment: string }[]).map((one) => [one.who, one.comment])).toEqual([['carl', 'by hand'], ['carl', 'by hand']]);
-    expect(await bench.call('PUT', '/api/flags/tools', { as: 'dmitri', body: { exposure: { value: true, share: 5 } }, headers: { 'if-match': '*' } })).toMatchObject({ status: 403 });
+    expect((body['changes'] as { who: string; comment: string }[]).map((one) => [one.who, one.comment])).toEqual([
+      ['carl', 'by hand'],
+      ['carl', 'by hand'],
+    ]);
+    expect(
+      await bench.call('PUT', '/api/flags/tools', { as: 'dmitri', body: { exposure: { value: true, share: 5 } }, headers: { 'if-match': '*' } }),
+    ).toMatchObject({ status: 403 });
   });
 
   test('are evaluated by the OpenFeature SDK; without a token only exposed ones are there', async () => {
@@ -82,7 +107,8 @@ describe('flags', () => {
   });
 
   test('all at once come with an ETag, and nothing when nothing has changed', async () => {
-    const ask = (headers: Record<string, string> = {}) => bench.call('POST', '/ofrep/v1/evaluate/flags', { body: { context: { targetingKey: 'ann' } }, headers });
+    const ask = (headers: Record<string, string> = {}) =>
+      bench.call('POST', '/ofrep/v1/evaluate/flags', { body: { context: { targetingKey: 'ann' } }, headers });
     const first = await ask();
     expect((first.body['flags'] as { key: string }[]).map((flag) => flag.key)).toEqual(['chat']);
     expect(await ask({ 'if-none-match': first.headers.get('etag') ?? '' })).toMatchObject({ status: 304, text: '' });

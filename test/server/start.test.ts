@@ -23,7 +23,7 @@ const loaded = loadRegistry(REGISTRY);
 if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
 const { registry } = loaded;
 
-async function serve(temporal: Parameters<typeof createServer>[0]['temporal'], queue = world.prefix): Promise<Server> {
+function serve(temporal: Parameters<typeof createServer>[0]['temporal'], queue = world.prefix): Server {
   return createServer({ store: world.house.store, temporal, taskQueue: queue, registry, log: quietLog, hooks: HOOKS, speed: true });
 }
 
@@ -32,8 +32,15 @@ beforeAll(async () => {
   const read = loadPlan(planYaml('seed'));
   if (!read.ok) throw new Error(JSON.stringify(read.problems));
   await world.seed(bindOrder(read.plan, registry, 'stage'));
-  for (const [person, roles] of [['rita', ['releaser']], ['anna', ['release-engineer']], ['dmitri', ['qa']], ['lena', ['product', 'releaser']], ['carl', ['on-call']]] as const) tokens.set(person, (await createToken(world.house.store, { person, roles })).token);
-  server = await serve(() => Promise.resolve(world.client));
+  for (const [person, roles] of [
+    ['rita', ['releaser']],
+    ['anna', ['release-engineer']],
+    ['dmitri', ['qa']],
+    ['lena', ['product', 'releaser']],
+    ['carl', ['on-call']],
+  ] as const)
+    tokens.set(person, (await createToken(world.house.store, { person, roles })).token);
+  server = serve(() => Promise.resolve(world.client));
   ({ url } = await server.listen(0));
 });
 afterAll(async () => {
@@ -41,7 +48,14 @@ afterAll(async () => {
   await world.close();
 });
 
-async function call(as: string, method: string, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}, base = url): Promise<{ readonly status: number; readonly body: Body }> {
+async function call(
+  as: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Readonly<Record<string, string>> = {},
+  base = url,
+): Promise<{ readonly status: number; readonly body: Body }> {
   const response = await fetch(`${base}${path}`, {
     method,
     headers: { authorization: `Bearer ${tokens.get(as) ?? as}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
@@ -70,7 +84,7 @@ describe('starting a launch', () => {
     const answers = await Promise.all([start(body, key), start(body, key), start(body, key)]);
     expect(answers.map((one) => one.status)).toEqual([201, 201, 201]);
     expect(new Set(answers.map((one) => JSON.stringify(one.body))).size).toBe(1);
-    const id = String(answers[0]?.body['id']);
+    const id = String(answers[0].body['id']);
     expect(await view(id)).toMatchObject({ id, state: 'waiting', startedBy: 'rita', note: 'first', environment: 'stage' });
     expect(await start({ ...body, note: 'second' }, key)).toMatchObject({ status: 422, body: { code: 'idempotency_key_reused' } });
     expect(await start(body, key, 'lena')).toMatchObject({ status: 422, body: { code: 'idempotency_key_reused' } });
@@ -93,13 +107,16 @@ describe('starting a launch', () => {
   test('of a plan that changes nothing is 422 not_ready, and leaves nothing', async () => {
     const before = await reservations();
     await world.flags.putExposure('chat', { value: true, share: 100, by: 'key', listed: [] }, '*', { by: 'test' });
-    expect(await start(launching(plan()))).toMatchObject({ status: 422, body: { code: 'not_ready', problems: [{ path: 'chat', message: 'is everyone already; the plan would change nothing' }] } });
+    expect(await start(launching(plan()))).toMatchObject({
+      status: 422,
+      body: { code: 'not_ready', problems: [{ path: 'chat', message: 'is everyone already; the plan would change nothing' }] },
+    });
     await world.flags.putExposure('chat', { value: true, share: 0, by: 'key', listed: [] }, '*', { by: 'test' });
     expect(await reservations()).toBe(before);
   });
 
   test('without Temporal is 503, and the same key begins it when Temporal is back', async () => {
-    const away = await serve(() => Promise.reject(new Error('away')));
+    const away = serve(() => Promise.reject(new Error('away')));
     const { url: base } = await away.listen(0);
     const [body, key] = [launching(plan()), randomUUID()];
     expect(await start(body, key, 'rita', base)).toMatchObject({ status: 503, body: { code: 'temporal_unreachable' } });
@@ -111,7 +128,7 @@ describe('starting a launch', () => {
 
   test('without a worker is 503 not_confirmed, and the same key finds the launch once one runs', async () => {
     const queue = `late-${randomUUID().slice(0, 8)}`;
-    const late = await serve(() => Promise.resolve(world.client), queue);
+    const late = serve(() => Promise.resolve(world.client), queue);
     const { url: base } = await late.listen(0);
     const [body, key] = [launching(plan()), randomUUID()];
     expect(await start(body, key, 'rita', base)).toMatchObject({ status: 503, body: { code: 'not_confirmed' } });
@@ -144,28 +161,54 @@ describe('starting a launch', () => {
     const id = String((await start(launching(plan(), { speed: 10 }))).body['id']);
     await until('the first clearance', async () => (await world.kinds(id)).includes('stage-opened'));
     expect((await call('dmitri', 'POST', `/api/launches/${id}/checklist/load-test`, { done: true, evidence: 'https://records.example/1' })).status).toBe(200);
-    for (const [person, role] of [['dmitri', 'qa'], ['anna', 'release-engineer']] as const) expect((await call(person, 'POST', `/api/launches/${id}/stages/dark/sign-offs`, { role, decision: 'go' })).status).toBe(200);
+    for (const [person, role] of [
+      ['dmitri', 'qa'],
+      ['anna', 'release-engineer'],
+    ] as const)
+      expect((await call(person, 'POST', `/api/launches/${id}/stages/dark/sign-offs`, { role, decision: 'go' })).status).toBe(200);
     await until('the stage to be seen', async () => (await world.kinds(id)).includes('witnessed'));
     expect((await world.flags.get('chat')).exposure.share).toBe(100);
-    expect(await view(id)).toMatchObject({ state: 'baking', stage: 'dark', speed: 10, flags: [{ flag: 'chat', exposure: 'everyone', before: 'off', verified: true }, { flag: 'notify', touched: false }] });
+    expect(await view(id)).toMatchObject({
+      state: 'baking',
+      stage: 'dark',
+      speed: 10,
+      flags: [
+        { flag: 'chat', exposure: 'everyone', before: 'off', verified: true },
+        { flag: 'notify', touched: false },
+      ],
+    });
 
     const labels = { alertname: 'ChatErrors', severity: 'page', service: 'chat' };
     const began = performance.now();
-    const alert = await call(HOOKS.alertmanager.prometheus.token, 'POST', '/hooks/alertmanager', { version: '4', groupKey: 'k', status: 'firing', alerts: [{ status: 'firing', labels, startsAt: new Date().toISOString(), fingerprint: 'f1' }] });
+    const alert = await call(HOOKS.alertmanager.prometheus.token, 'POST', '/hooks/alertmanager', {
+      version: '4',
+      groupKey: 'k',
+      status: 'firing',
+      alerts: [{ status: 'firing', labels, startsAt: new Date().toISOString(), fingerprint: 'f1' }],
+    });
     expect(alert).toMatchObject({ status: 202, body: { launches: [{ launch: id, did: 'rollback-requested' }] } });
     await until('the flag to be off', async () => (await world.flags.get('chat')).exposure.share === 0, 5_000);
     expect(performance.now() - began).toBeLessThan(5_000);
     await until('the end', async () => (await launchRow(world.house.store.db, id))?.outcome, 30_000);
 
     const after = await view(id);
-    expect(after).toMatchObject({ state: 'rolled-back', outcome: 'rolled-back', flags: [{ flag: 'chat', exposure: 'off', verified: true }, {}], rollback: { by: 'prometheus', cause: { kind: 'alert' } } });
+    expect(after['state']).toBe((await launchRow(world.house.store.db, id))?.state);
+    expect(after).toMatchObject({
+      state: 'rolled-back',
+      outcome: 'rolled-back',
+      flags: [{ flag: 'chat', exposure: 'off', verified: true }, {}],
+      rollback: { by: 'prometheus', cause: { kind: 'alert' } },
+    });
     expect((after['rollback'] as { seconds: number }).seconds).toBeLessThan(10);
     expect(after['headline']).toMatch(/^Rolled back, proven in [\d.]+ s: alert ChatErrors from prometheus\.$/);
     const { body: report } = await call('rita', 'GET', `/api/launches/${id}/report`);
     expect(brokenLink(report['links'] as Link[])).toBeUndefined();
     expect(report).toMatchObject({ outcome: 'rolled-back', rollbacks: [{ scope: 'launch', promised: 300 }] });
     const [chat] = report['flags'] as { writes: { outcome: string; exposure: string }[]; verified: boolean }[];
-    expect(chat?.writes.map((write) => [write.exposure, write.outcome])).toEqual([['everyone', 'written'], ['off', 'restored']]);
+    expect(chat?.writes.map((write) => [write.exposure, write.outcome])).toEqual([
+      ['everyone', 'written'],
+      ['off', 'restored'],
+    ]);
     expect(chat?.verified).toBe(true);
   });
 });

@@ -74,7 +74,15 @@ export function keepLines(): Log & { readonly lines: string[] } {
 }
 
 /** The people of these tests, by name: who holds which roles. */
-export const PEOPLE = { rita: ['releaser'], anna: ['release-engineer'], dmitri: ['qa'], lena: ['product'], olga: ['legal'], carl: ['on-call'], vera: [] } as const;
+export const PEOPLE = {
+  rita: ['releaser'],
+  anna: ['release-engineer'],
+  dmitri: ['qa'],
+  lena: ['product'],
+  olga: ['legal'],
+  carl: ['on-call'],
+  vera: [],
+} as const;
 
 export type Name = keyof typeof PEOPLE;
 
@@ -119,7 +127,9 @@ export interface Bench {
 }
 
 /** The hook sources of these tests. */
-export const HOOKS = { alertmanager: { prometheus: { token: 'secret-of-prometheus-0001', plans: ['*'] }, other: { token: 'secret-of-the-other-0002', plans: ['another-plan'] } } };
+export const HOOKS = {
+  alertmanager: { prometheus: { token: 'secret-of-prometheus-0001', plans: ['*'] }, other: { token: 'secret-of-the-other-0002', plans: ['another-plan'] } },
+};
 
 /** Opens a bench. Close it in afterAll. */
 export async function openBench(more: Partial<ServerDeps> = {}): Promise<Bench> {
@@ -128,7 +138,13 @@ export async function openBench(more: Partial<ServerDeps> = {}): Promise<Bench> 
   await migrate(store);
   const flags = await openFlagStore(database.url);
   const cache = await openFlagCache(database.url, flags, { every: 100 });
-  await flags.create([{ key: 'chat', type: 'boolean', exposed: true }, { key: 'notify', type: 'boolean', exposure: off(true) }], { by: 'seed' });
+  await flags.create(
+    [
+      { key: 'chat', type: 'boolean', exposed: true },
+      { key: 'notify', type: 'boolean', exposure: off(true) },
+    ],
+    { by: 'seed' },
+  );
   const loaded = loadRegistry(REGISTRY);
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
   const log = keepLines();
@@ -146,7 +162,13 @@ export async function openBench(more: Partial<ServerDeps> = {}): Promise<Bench> 
     ...more,
   });
   const { url, port } = await server.listen(0);
-  const tokens = Object.fromEntries(await Promise.all(Object.entries(PEOPLE).map(async ([name, roles]) => [name, (await createToken(store, { person: name, roles: [...roles], label: 'test', by: 'test' })).token] as const))) as Record<Name, string>;
+  const tokens = Object.fromEntries(
+    await Promise.all(
+      Object.entries(PEOPLE).map(
+        async ([name, roles]) => [name, (await createToken(store, { person: name, roles: [...roles], label: 'test', by: 'test' })).token] as const,
+      ),
+    ),
+  ) as Record<Name, string>;
   const read = loadPlan(planYaml(plan));
   if (!read.ok) throw new Error(JSON.stringify(read.problems));
   const order = bindOrder(read.plan, loaded.registry, 'stage');
@@ -168,7 +190,11 @@ export async function openBench(more: Partial<ServerDeps> = {}): Promise<Bench> 
       const shown = token ?? (as === undefined ? undefined : tokens[as]);
       const response = await fetch(`${url}${path}`, {
         method,
-        headers: { ...(shown === undefined ? {} : { authorization: `Bearer ${shown}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+        headers: {
+          ...(shown === undefined ? {} : { authorization: `Bearer ${shown}` }),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
         ...(raw === undefined ? (body === undefined ? {} : { body: JSON.stringify(body) }) : { body: raw }),
       });
       const text = await response.text();
@@ -207,10 +233,15 @@ export async function openBench(more: Partial<ServerDeps> = {}): Promise<Bench> 
     },
     async rows() {
       const count = async (table: 'launch' | 'event' | 'journal' | 'flag_lock' | 'rollback_request' | 'reservation' | 'signature' | 'checklist_tick') => {
-        const { n } = await store.db.selectFrom(table).select((all) => all.fn.countAll<string>().as('n')).executeTakeFirstOrThrow();
+        const { n } = await store.db
+          .selectFrom(table)
+          .select((all) => all.fn.countAll<string>().as('n'))
+          .executeTakeFirstOrThrow();
         return [table, Number(n)] as const;
       };
-      return Object.fromEntries(await Promise.all((['launch', 'event', 'journal', 'flag_lock', 'rollback_request', 'reservation', 'signature', 'checklist_tick'] as const).map(count)));
+      return Object.fromEntries(
+        await Promise.all((['launch', 'event', 'journal', 'flag_lock', 'rollback_request', 'reservation', 'signature', 'checklist_tick'] as const).map(count)),
+      );
     },
     async close() {
       await server.close();

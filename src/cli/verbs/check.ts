@@ -21,7 +21,11 @@ export function check(program: Command): void {
     .option('--registry <file>', 'the registry of flags', process.env['GONOGO_REGISTRY'] || REGISTRY)
     .action(async (files: string[], options: { env?: string; registry: string }, command: Command) => {
       const cli = cliOf(command);
-      const [{ checkPlan }, { bindOrder }, { planOf, registryOf }] = await Promise.all([import('../../plan/check.ts'), import('../../plan/order.ts'), import('../plan-file.ts')]);
+      const [{ checkPlan }, { bindOrder }, { planOf, registryOf }] = await Promise.all([
+        import('../../plan/check.ts'),
+        import('../../plan/order.ts'),
+        import('../plan-file.ts'),
+      ]);
       const registry = registryOf(options.registry);
       const checked = files.map((file): Checked => {
         const loaded = planOf(file);

@@ -11,7 +11,11 @@ interface Verb {
 function verbsOf(command: Command, path: readonly string[] = []): Verb[] {
   const options = (from: Command): string[] => from.options.flatMap((option: Option) => (option.long === undefined || option.hidden ? [] : [option.long]));
   const choices = command.registeredArguments.flatMap((argument) => argument.argChoices ?? []);
-  const own = { path: path.join(' '), description: command.description(), words: [...command.commands.map((sub) => sub.name()), ...choices, ...options(command), '--help'] };
+  const own = {
+    path: path.join(' '),
+    description: command.description(),
+    words: [...command.commands.map((sub) => sub.name()), ...choices, ...options(command), '--help'],
+  };
   return [own, ...command.commands.flatMap((sub) => verbsOf(sub, [...path, sub.name()]))];
 }
 
@@ -50,9 +54,16 @@ function fish(verbs: readonly Verb[], common: readonly string[]): string {
   const lines = verbs.flatMap((verb) => {
     const path = verb.path === '' ? [] : verb.path.split(' ');
     const when = path.length === 0 ? '__fish_use_subcommand' : `__fish_seen_subcommand_from ${path.at(-1) ?? ''}`;
-    return verb.words.map((word) => (word.startsWith('--') ? `complete -c gonogo -n ${quoted(when)} -l ${word.slice(2)}` : `complete -c gonogo -n ${quoted(when)} -f -a ${quoted(word)}`));
+    return verb.words.map((word) =>
+      word.startsWith('--') ? `complete -c gonogo -n ${quoted(when)} -l ${word.slice(2)}` : `complete -c gonogo -n ${quoted(when)} -f -a ${quoted(word)}`,
+    );
   });
-  return ['# gonogo completion for fish: gonogo completion fish | source', ...common.map((word) => `complete -c gonogo -l ${word.slice(2)}`), ...lines, ''].join('\n');
+  return [
+    '# gonogo completion for fish: gonogo completion fish | source',
+    ...common.map((word) => `complete -c gonogo -l ${word.slice(2)}`),
+    ...lines,
+    '',
+  ].join('\n');
 }
 
 /** `gonogo completion`: a script that completes commands and options in bash, zsh or fish. */

@@ -19,7 +19,8 @@ interface Finding {
 
 const fine = (what: string, found: string): Finding => ({ what, ok: true, needed: true, found });
 const bad = (what: string, found: string, remedy: string, needed = true): Finding => ({ what, ok: false, needed, found, remedy });
-const said = (error: unknown): string => (error instanceof AggregateError ? error.errors.map(said).join(', ') : error instanceof Error ? error.message || error.name : String(error));
+const said = (error: unknown): string =>
+  error instanceof AggregateError ? error.errors.map(said).join(', ') : error instanceof Error ? error.message || error.name : String(error);
 
 /** `gonogo doctor`: what is there and what is not, each with the remedy. Exits 1 when something needed is missing. */
 export function doctor(program: Command): void {
@@ -35,9 +36,18 @@ export function doctor(program: Command): void {
         ...tools(),
         config.finding,
         ...(config.config === undefined ? [] : [await registry(config.config)]),
-        ...(await Promise.all(config.config === undefined ? [Promise.resolve(embedded(options.data)), server(cli)] : [database(config.config), temporal(config.config), server(cli)])),
+        ...(await Promise.all(
+          config.config === undefined
+            ? [Promise.resolve(embedded(options.data)), server(cli)]
+            : [database(config.config), temporal(config.config), server(cli)],
+        )),
       ];
-      cli.print(findings, () => table(['', 'WHAT', 'FOUND', 'DO'], findings.map((one) => [one.ok ? '✓' : one.needed ? '✗' : '·', one.what, one.found, one.remedy ?? ''])));
+      cli.print(findings, () =>
+        table(
+          ['', 'WHAT', 'FOUND', 'DO'],
+          findings.map((one) => [one.ok ? '✓' : one.needed ? '✗' : '·', one.what, one.found, one.remedy ?? '']),
+        ),
+      );
       if (findings.some((one) => !one.ok && one.needed)) process.exitCode = EXIT.error;
     });
 }
@@ -67,7 +77,10 @@ async function readConfig(cli: Cli): Promise<{ readonly config?: Config; readonl
     return { config, finding: fine('config', config.file ?? 'the environment') };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    if (error.lines.length === 1 && error.message.includes('database.url is missing')) return { finding: { what: 'config', ok: true, needed: false, found: 'none: everything is embedded', remedy: '"gonogo start", or see gonogo.example.yaml' } };
+    if (error.lines.length === 1 && error.message.includes('database.url is missing'))
+      return {
+        finding: { what: 'config', ok: true, needed: false, found: 'none: everything is embedded', remedy: '"gonogo start", or see gonogo.example.yaml' },
+      };
     return { finding: bad('config', error.message.replaceAll('\n', '; '), 'correct it; gonogo.example.yaml shows one') };
   }
 }
@@ -85,7 +98,13 @@ async function registry(config: Config): Promise<Finding> {
 
 function embedded(data: string): Finding {
   const there = existsSync(path.resolve(data, 'postgres', 'cluster'));
-  return { what: 'data', ok: true, needed: false, found: there ? path.resolve(data) : `nothing in ${data} yet`, ...(there ? {} : { remedy: '"gonogo start" makes it' }) };
+  return {
+    what: 'data',
+    ok: true,
+    needed: false,
+    found: there ? path.resolve(data) : `nothing in ${data} yet`,
+    ...(there ? {} : { remedy: '"gonogo start" makes it' }),
+  };
 }
 
 async function database(config: Config): Promise<Finding> {
@@ -94,10 +113,14 @@ async function database(config: Config): Promise<Finding> {
   client.on('error', () => undefined);
   try {
     await client.connect();
-    const { rows } = await client.query<{ version: string; migrated: boolean }>(`select current_setting('server_version') as version, to_regclass('kysely_migration') is not null and to_regclass('launch') is not null as migrated`);
+    const { rows } = await client.query<{ version: string; migrated: boolean }>(
+      `select current_setting('server_version') as version, to_regclass('kysely_migration') is not null and to_regclass('launch') is not null as migrated`,
+    );
     const [row] = rows;
     const version = `Postgres ${row?.version ?? '?'}`;
-    return row?.migrated === true ? fine('database', `${version}, migrated`) : bad('database', `${version}, empty`, '"gonogo serve" or "gonogo worker" makes the schema at its start');
+    return row?.migrated === true
+      ? fine('database', `${version}, migrated`)
+      : bad('database', `${version}, empty`, '"gonogo serve" or "gonogo worker" makes the schema at its start');
   } catch (error) {
     return bad('database', said(error), 'is it up, and are address, user and password right? GONOGO_DATABASE_URL, or database.url in gonogo.yaml');
   } finally {
@@ -118,7 +141,11 @@ async function temporal(config: Config): Promise<Finding> {
       await connection.close();
     }
   } catch (error) {
-    return bad('temporal', `${address}, namespace ${namespace}: ${said(error)}`, 'is it up, and does the namespace exist? TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, or temporal in gonogo.yaml');
+    return bad(
+      'temporal',
+      `${address}, namespace ${namespace}: ${said(error)}`,
+      'is it up, and does the namespace exist? TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, or temporal in gonogo.yaml',
+    );
   }
 }
 

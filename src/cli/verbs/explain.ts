@@ -14,13 +14,21 @@ export function explain(program: Command): void {
     .option('--registry <file>', 'the registry of flags', process.env['GONOGO_REGISTRY'] || REGISTRY)
     .action(async (file: string, options: { env?: string; registry: string }, command: Command) => {
       const cli = cliOf(command);
-      const [{ checkPlan }, { explain: story }, { planOf, registryOf }] = await Promise.all([import('../../plan/check.ts'), import('../../plan/explain.ts'), import('../plan-file.ts')]);
+      const [{ checkPlan }, { explain: story }, { planOf, registryOf }] = await Promise.all([
+        import('../../plan/check.ts'),
+        import('../../plan/explain.ts'),
+        import('../plan-file.ts'),
+      ]);
       const registry = registryOf(options.registry);
       const loaded = planOf(file);
       if (!loaded.ok) throw new Exit(EXIT.usage, loaded.problems.map((problem) => formatProblem(file, problem)).join('\n'));
       const told = story(loaded.plan, registry, options.env);
       const problems = checkPlan(loaded.plan, registry, options.env, loaded.places);
-      cli.print({ plan: loaded.plan.name, story: told, problems }, () => told.join('\n'), () => told.map((line) => `- ${line}`).join('\n'));
+      cli.print(
+        { plan: loaded.plan.name, story: told, problems },
+        () => told.join('\n'),
+        () => told.map((line) => `- ${line}`).join('\n'),
+      );
       if (problems.length > 0) throw new Exit(EXIT.usage, problems.map((problem) => formatProblem(file, problem)).join('\n'));
     });
 }

@@ -23,7 +23,10 @@ export function flags(program: Command): void {
     .command('set')
     .description('write who sees a flag, by hand: during a launch that touches it this is drift, and shown as such')
     .argument('<flag>', 'its key')
-    .requiredOption('--to <exposure>', 'everyone, off, or a map as in a plan: "{ share: 5, by: contract }", "{ listed: { segment: [internal] } }", "{ value: sse-only }"')
+    .requiredOption(
+      '--to <exposure>',
+      'everyone, off, or a map as in a plan: "{ share: 5, by: contract }", "{ listed: { segment: [internal] } }", "{ value: sse-only }"',
+    )
     .option('--expected <revision>', 'write only if it still stands at this revision; * for whatever stands', '')
     .option('--reason <text>', 'why; it is written into the change log')
     .action(set);
@@ -37,7 +40,11 @@ async function list(_options: unknown, command: Command): Promise<void> {
   const all = found as readonly FlagView[];
   const heads = ['FLAG', 'WHO SEES IT', 'REVISION', 'OWNER', 'LAST BY'];
   const rows = all.map((flag) => [flag.key, describe(flag.exposure), flag.revision, flag.owner ?? '', flag.updatedBy ?? '']);
-  cli.print(all, () => table(heads, rows), () => markdownTable(heads, rows));
+  cli.print(
+    all,
+    () => table(heads, rows),
+    () => markdownTable(heads, rows),
+  );
 }
 
 function flagOf(answer: unknown): FlagView {
@@ -46,7 +53,10 @@ function flagOf(answer: unknown): FlagView {
   throw new Exit(EXIT.error, 'the server’s answer is no flag', 'check --server, and that both sides have the same version');
 }
 
-const line = (flag: FlagView): string => clean(`${flag.key}: ${describe(flag.exposure)} (revision ${flag.revision}${flag.updatedBy === undefined ? '' : `, by ${flag.updatedBy} ${flag.updatedAt ?? ''}`})`);
+const line = (flag: FlagView): string =>
+  clean(
+    `${flag.key}: ${describe(flag.exposure)} (revision ${flag.revision}${flag.updatedBy === undefined ? '' : `, by ${flag.updatedBy} ${flag.updatedAt ?? ''}`})`,
+  );
 
 async function get(key: string, _options: unknown, command: Command): Promise<void> {
   const cli = cliOf(command);
@@ -60,7 +70,8 @@ async function set(key: string, options: { to: string; expected: string; reason?
   const comment = await cli.need(options.reason, '--reason', 'Why');
   const path = `/api/flags/${encodeURIComponent(key)}`;
   const before = flagOf(await cli.api().get(path));
-  const to = before.exposure.value === exposure.value || exposure.share > 0 || exposure.listed.length > 0 ? exposure : { ...exposure, value: before.exposure.value };
+  const to =
+    before.exposure.value === exposure.value || exposure.share > 0 || exposure.listed.length > 0 ? exposure : { ...exposure, value: before.exposure.value };
   await cli.confirm(`${key}: ${describe(before.exposure)} → ${describe(to)}?`);
   const expected = options.expected === '' ? before.revision : options.expected;
   const flag = flagOf(await cli.api().send('PUT', path, { exposure: to, comment }, { headers: { 'if-match': expected === '*' ? '*' : `"${expected}"` } }));

@@ -29,16 +29,28 @@ export function launch(program: Command): void {
       if (speed !== undefined && !(speed >= 1 && Number.isFinite(speed))) throw usage(`--speed is ${options.speed ?? ''}; expected a number from 1`);
       await cli.confirm(`Launch ${file} in ${options.env}?`);
       const key = options.idempotencyKey ?? randomUUID();
-      const body = { planYaml, environment: options.env, ...(options.note === undefined ? {} : { note: options.note }), ...(speed === undefined ? {} : { speed }) };
+      const body = {
+        planYaml,
+        environment: options.env,
+        ...(options.note === undefined ? {} : { note: options.note }),
+        ...(speed === undefined ? {} : { speed }),
+      };
       let answer: unknown;
       try {
         answer = await cli.api().send('POST', '/api/launches', body, { headers: { 'idempotency-key': key } });
       } catch (error) {
         // Whether it was launched is not known: the same key asks again without launching twice.
-        if (error instanceof Exit && error.exit === EXIT.unreachable) throw new Exit(error.exit, error.message, `ask again with --idempotency-key ${key}: it is the same launch, should it have begun`);
+        if (error instanceof Exit && error.exit === EXIT.unreachable)
+          throw new Exit(error.exit, error.message, `ask again with --idempotency-key ${key}: it is the same launch, should it have begun`);
         throw error;
       }
       const { id, headline } = answer as { readonly id: string; readonly headline?: string };
-      cli.print(answer, () => [id, ...(headline === undefined ? [] : [clean(headline)]), `next: gonogo watch ${id}   gonogo show ${id}   back at any time: gonogo rollback ${id} --reason ...`].join('\n'));
+      cli.print(answer, () =>
+        [
+          id,
+          ...(headline === undefined ? [] : [clean(headline)]),
+          `next: gonogo watch ${id}   gonogo show ${id}   back at any time: gonogo rollback ${id} --reason ...`,
+        ].join('\n'),
+      );
     });
 }

@@ -15,7 +15,10 @@ export function list(program: Command): void {
     .option('-e, --env <environment>', 'only in this environment')
     .action(async (options: { state?: string; env?: string }, command: Command) => {
       const cli = cliOf(command);
-      const query = new URLSearchParams({ ...(options.state === undefined ? {} : { state: options.state }), ...(options.env === undefined ? {} : { environment: options.env }) });
+      const query = new URLSearchParams({
+        ...(options.state === undefined ? {} : { state: options.state }),
+        ...(options.env === undefined ? {} : { environment: options.env }),
+      });
       const answer = await cli.api().get(`/api/launches${query.size === 0 ? '' : `?${query.toString()}`}`);
       const launches = rowsOf(answer);
       const rows = launches.map((one) => [glyph(one.state, cli.ascii), one.id, one.environment, one.state, one.headline]);

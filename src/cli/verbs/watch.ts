@@ -11,7 +11,9 @@ type Until = 'bake-end' | 'signed' | 'done';
 export function watch(program: Command): void {
   program
     .command('watch')
-    .description('follow a launch, a line per change; exits 0 launched, 3 no-go or aborted, 5 rolled back and proven, 6 not proven, 7 waits for people, 8 time is over')
+    .description(
+      'follow a launch, a line per change; exits 0 launched, 3 no-go or aborted, 5 rolled back and proven, 6 not proven, 7 waits for people, 8 time is over',
+    )
     .argument('<launch>', 'the launch’s id')
     .addOption(new Option('--until <what>', 'what to wait for').choices(['bake-end', 'signed', 'done']).default('done'))
     .option('--timeout <span>', 'give up after, e.g. 2h')
@@ -31,7 +33,11 @@ export function decider(until: Until): (view: LaunchView) => ExitCode | undefine
     if (over !== undefined || until === 'done') return over;
     if (view.state === 'no-go') return EXIT.noGo;
     if (until === 'bake-end') {
-      if (baking !== undefined && (view.stage !== baking || (view.state !== 'baking' && view.state !== 'shifting' && view.state !== 'held' && view.state !== 'rolling-back'))) return EXIT.done;
+      if (
+        baking !== undefined &&
+        (view.stage !== baking || (view.state !== 'baking' && view.state !== 'shifting' && view.state !== 'held' && view.state !== 'rolling-back'))
+      )
+        return EXIT.done;
       if (view.state === 'baking' || view.state === 'watching') baking ??= view.stage;
       return baking === undefined && waitsForPeople(view) ? EXIT.waiting : undefined;
     }

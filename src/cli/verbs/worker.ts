@@ -14,11 +14,16 @@ export function worker(program: Command): void {
     .action(async (options: { metricsPort?: string }, command: Command) => {
       const cli = cliOf(command);
       const port = options.metricsPort === undefined || options.metricsPort === '' ? undefined : Number(options.metricsPort);
-      if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) throw usage(`--metrics-port is ${JSON.stringify(options.metricsPort)}; expected a port`);
+      if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535))
+        throw usage(`--metrics-port is ${JSON.stringify(options.metricsPort)}; expected a port`);
       const [{ configOf }, { processLog, untilTold }] = await Promise.all([import('../house-keys.ts'), import('../process.ts')]);
       const config = configOf(cli);
       const log = processLog(cli, config, 'worker');
-      const [{ startWorker }, { openTelemetry }, { installRuntime }] = await Promise.all([import('../../worker.ts'), import('../../telemetry.ts'), import('../../temporal-runtime.ts')]);
+      const [{ startWorker }, { openTelemetry }, { installRuntime }] = await Promise.all([
+        import('../../worker.ts'),
+        import('../../telemetry.ts'),
+        import('../../temporal-runtime.ts'),
+      ]);
       const telemetry = openTelemetry();
       const runtime = installRuntime(log, telemetry.registry);
       const running = await startWorker(config, { log, meter: telemetry.meter });

@@ -24,18 +24,36 @@ const signForm = z.strictObject({
   decision: z.enum(['go', 'no-go']),
   reason: sentence.optional().describe('Needed for a no-go.'),
   bugs: z.array(evidence).max(100).optional(),
-  recheckAt: z.iso.datetime({ offset: true, error: 'is no time; expected ISO 8601 with its zone, e.g. 2026-04-24T10:00:00Z' }).optional().describe('Needed for a no-go: when it is asked again.'),
+  recheckAt: z.iso
+    .datetime({ offset: true, error: 'is no time; expected ISO 8601 with its zone, e.g. 2026-04-24T10:00:00Z' })
+    .optional()
+    .describe('Needed for a no-go: when it is asked again.'),
   meanwhile: z.enum(['hold', 'roll-back']).optional(),
-  planHash: z.string().regex(/^[0-9a-f]{64}$/).optional().describe('The plan that was shown; another one now is 409.'),
-  seal: z.string().regex(/^[0-9a-f]{64}$/).optional().describe('The evidence that was shown; another one now is 409.'),
+  planHash: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional()
+    .describe('The plan that was shown; another one now is 409.'),
+  seal: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional()
+    .describe('The evidence that was shown; another one now is 409.'),
 });
 
 const at = (call: Pick<Call<unknown>, 'deps'>): string => new Date(nowOf(call.deps)).toISOString();
 
 /** What an act is answered with: what was written down, and the headline as it is now. The act stands whether or not the headline can be told. */
-async function done(call: Pick<Call<unknown>, 'deps' | 'param'>, appended: { readonly seq: number; readonly hash: string } | undefined, more: Readonly<Record<string, unknown>> = {}): Promise<Answer> {
+async function done(
+  call: Pick<Call<unknown>, 'deps' | 'param'>,
+  appended: { readonly seq: number; readonly hash: string } | undefined,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<Answer> {
   const launch = call.param('id');
-  const headline = await showLaunch(call.deps.store, launch).then((shown) => ({ headline: shown.headline }), () => ({}));
+  const headline = await showLaunch(call.deps.store, launch).then(
+    (shown) => ({ headline: shown.headline }),
+    () => ({}),
+  );
   return { status: 200, body: { launch, ...more, ...(appended === undefined ? { repeated: true } : { seq: appended.seq, hash: appended.hash }), ...headline } };
 }
 
@@ -88,7 +106,14 @@ export const actRoutes: readonly Route[] = [
     responses: { 200: 'Ticked', 403: 'Not your role', 404: 'No such launch or item', 409: 'Its stage has begun', 422: 'Evidence is missing' },
     async handle(call) {
       const { done: ticked, evidence: given } = call.body;
-      const ticking = { launch: call.param('id'), item: call.param('item'), done: ticked, person: caller(call), at: at(call), ...(given === undefined ? {} : { evidence: given }) };
+      const ticking = {
+        launch: call.param('id'),
+        item: call.param('item'),
+        done: ticked,
+        person: caller(call),
+        at: at(call),
+        ...(given === undefined ? {} : { evidence: given }),
+      };
       return done(call, await tickItem(call.deps.store, ticking), { item: ticking.item, done: ticked });
     },
   }),
@@ -98,7 +123,12 @@ export const actRoutes: readonly Route[] = [
     summary: 'Say go or no-go to a stage, in one role',
     access: ACTING_ROLES,
     body: signForm,
-    responses: { 200: 'Signed', 403: 'Not your role, or your own launch', 409: 'Another stage, another plan, signed in another role', 422: 'Reason or recheck is missing' },
+    responses: {
+      200: 'Signed',
+      403: 'Not your role, or your own launch',
+      409: 'Another stage, another plan, signed in another role',
+      422: 'Reason or recheck is missing',
+    },
     handle: signRoute,
   }),
   route({

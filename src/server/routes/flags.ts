@@ -39,7 +39,8 @@ function withETag(flag: Flag, status: number): Answer {
 }
 
 function expectedRevision(header: string | undefined): string {
-  if (header === undefined) throw new HttpProblem(428, 'if_match_missing', 'the header If-Match is missing; expected the revision that you saw, e.g. "3", or * for whatever stands');
+  if (header === undefined)
+    throw new HttpProblem(428, 'if_match_missing', 'the header If-Match is missing; expected the revision that you saw, e.g. "3", or * for whatever stands');
   const found = /^(?:W\/)?"?(\d{1,18}|\*)"?$/.exec(header.trim());
   if (found?.[1] === undefined) throw new HttpProblem(422, 'invalid_if_match', 'If-Match is no revision; expected e.g. "3", or *');
   return found[1];
@@ -56,7 +57,8 @@ export function flagRoutes(flags: FlagService, deps: ServerDeps): readonly Route
   const onEvaluation = sampled(flags.sample ?? 0.01, deps.log);
 
   function ofrep({ person }: Call<unknown>, answer: (options: { publicOnly: boolean; onEvaluation: typeof onEvaluation }) => OfrepAnswer): Answer {
-    if (person === undefined && flags.openToPublic === false) throw new HttpProblem(401, 'unauthenticated', 'flags are not open to the public here; send authorization: Bearer gng_...');
+    if (person === undefined && flags.openToPublic === false)
+      throw new HttpProblem(401, 'unauthenticated', 'flags are not open to the public here; send authorization: Bearer gng_...');
     const { status, body, etag } = answer({ publicOnly: person === undefined, onEvaluation });
     return { status, ...(body === undefined ? {} : { body }), ...(etag === undefined ? {} : { headers: { etag } }) };
   }
@@ -103,7 +105,10 @@ export function flagRoutes(flags: FlagService, deps: ServerDeps): readonly Route
       async handle(call) {
         const { exposure, comment } = call.body;
         const expected = expectedRevision(call.req.headers['if-match']);
-        const flag = await flags.store.putExposure(call.param('key'), exposure, expected, { by: caller(call).name, ...(comment === undefined ? {} : { comment }) });
+        const flag = await flags.store.putExposure(call.param('key'), exposure, expected, {
+          by: caller(call).name,
+          ...(comment === undefined ? {} : { comment }),
+        });
         return withETag(flag, 200);
       },
     }),
@@ -135,7 +140,8 @@ export function flagRoutes(flags: FlagService, deps: ServerDeps): readonly Route
       access: 'optional',
       body: 'any',
       responses: { 200: 'The values', 304: 'Nothing has changed for this subject', 400: 'The context cannot be used' },
-      handle: async (call) => Promise.resolve(ofrep(call, (options) => evaluateAll(flags.cache.view(), context(call), call.req.headers['if-none-match'], options))),
+      handle: async (call) =>
+        Promise.resolve(ofrep(call, (options) => evaluateAll(flags.cache.view(), context(call), call.req.headers['if-none-match'], options))),
     },
   ];
 }

@@ -50,21 +50,40 @@ export function hookRoutes(deps: ServerDeps): readonly Route[] {
     const found = token === undefined ? undefined : find(token);
     if (found === undefined) {
       await failed(req, res);
-      throw new HttpProblem(401, 'webhook_unauthenticated', 'no source of alerts has this token; send authorization: Bearer <the token of hooks.alertmanager.<source>>', { audited: true, headers: { 'www-authenticate': 'Bearer realm="gonogo hooks"' } });
+      throw new HttpProblem(
+        401,
+        'webhook_unauthenticated',
+        'no source of alerts has this token; send authorization: Bearer <the token of hooks.alertmanager.<source>>',
+        { audited: true, headers: { 'www-authenticate': 'Bearer realm="gonogo hooks"' } },
+      );
     }
     const { name, source } = found;
-    if (!allow(name)) throw new HttpProblem(429, 'too_many_webhooks', `${name} sends more webhooks than it may; raise group_interval`, { headers: { 'retry-after': '1' } });
+    if (!allow(name))
+      throw new HttpProblem(429, 'too_many_webhooks', `${name} sends more webhooks than it may; raise group_interval`, { headers: { 'retry-after': '1' } });
     const group = readAlertGroup(parseJson(raw, req.headers['content-type']), receivedAt);
     const outcome = await actOrBusy(name, source, group, receivedAt);
-    for (const { launch, plan } of outcome.refused) await audit(deps.store, { person: name, action: 'webhook', target: launch, why: `source_not_allowed: ${name} may not stop ${plan}` }).catch(() => undefined);
+    for (const { launch, plan } of outcome.refused)
+      await audit(deps.store, { person: name, action: 'webhook', target: launch, why: `source_not_allowed: ${name} may not stop ${plan}` }).catch(
+        () => undefined,
+      );
     if (group.problems.length > 0) throw invalidAlert(group.problems);
     if (outcome.refused.length > 0 && outcome.effects.length === 0) {
-      throw new HttpProblem(403, 'source_not_allowed', `${name} may not stop ${[...new Set(outcome.refused.map((one) => one.plan))].join(', ')}; it is allowed ${source.plans.join(', ')}`);
+      throw new HttpProblem(
+        403,
+        'source_not_allowed',
+        `${name} may not stop ${[...new Set(outcome.refused.map((one) => one.plan))].join(', ')}; it is allowed ${source.plans.join(', ')}`,
+      );
     }
     const alerts = group.firing.length + group.resolved.length;
     return {
       status: 202,
-      body: { source: name, alerts, duplicate: group.firing.length > 0 && outcome.duplicates === group.firing.length, launches: outcome.effects, ...(outcome.refused.length === 0 ? {} : { refused: outcome.refused }) },
+      body: {
+        source: name,
+        alerts,
+        duplicate: group.firing.length > 0 && outcome.duplicates === group.firing.length,
+        launches: outcome.effects,
+        ...(outcome.refused.length === 0 ? {} : { refused: outcome.refused }),
+      },
     };
   }
 
@@ -72,7 +91,10 @@ export function hookRoutes(deps: ServerDeps): readonly Route[] {
     try {
       return await within(ANSWER_WITHIN, actOnAlerts(deps, name, source, group, receivedAt), 'the database');
     } catch (error) {
-      deps.log.error({ source: name, reason: error instanceof Error ? error.message : String(error) }, 'a webhook could not be written down; its sender is told to send it again');
+      deps.log.error(
+        { source: name, reason: error instanceof Error ? error.message : String(error) },
+        'a webhook could not be written down; its sender is told to send it again',
+      );
       throw new HttpProblem(503, 'database_unreachable', 'nothing is confirmed; send it again', { headers: { 'retry-after': '1' } });
     }
   }
@@ -84,7 +106,14 @@ export function hookRoutes(deps: ServerDeps): readonly Route[] {
       summary: 'Alertmanager webhook, version 4; bearer token of a source in the config. A 2xx means that every request it led to is committed',
       access: 'anyone',
       body: 'any',
-      responses: { 202: 'Durable', 401: 'No source has this token', 403: 'The source may not stop this plan', 422: 'No usable webhook', 429: 'Too many', 503: 'Send it again' },
+      responses: {
+        202: 'Durable',
+        401: 'No source has this token',
+        403: 'The source may not stop this plan',
+        422: 'No usable webhook',
+        429: 'Too many',
+        503: 'Send it again',
+      },
       handle: receive,
     },
   ];

@@ -10,7 +10,8 @@ import { showLaunch, showLaunches, unknownLaunch } from '../show.ts';
 function stateOf(given: string | undefined): State | undefined {
   if (given === undefined) return undefined;
   const found = (Object.keys(STATE_WORDS) as State[]).find((state) => state === given);
-  if (found === undefined) throw new HttpProblem(422, 'invalid_query', `state is ${JSON.stringify(given.slice(0, 60))}; expected one of ${Object.keys(STATE_WORDS).join(', ')}`);
+  if (found === undefined)
+    throw new HttpProblem(422, 'invalid_query', `state is ${JSON.stringify(given.slice(0, 60))}; expected one of ${Object.keys(STATE_WORDS).join(', ')}`);
   return found;
 }
 
@@ -18,7 +19,8 @@ function stateOf(given: string | undefined): State | undefined {
 export function wholeNumber(name: string, given: string | undefined, low: number, high: number, fallback: number): number {
   if (given === undefined) return fallback;
   const value = Number(given);
-  if (!/^\d{1,15}$/.test(given) || value < low || value > high) throw new HttpProblem(422, 'invalid_query', `${name} is ${JSON.stringify(given.slice(0, 60))}; expected a whole number from ${low} to ${high}`);
+  if (!/^\d{1,15}$/.test(given) || value < low || value > high)
+    throw new HttpProblem(422, 'invalid_query', `${name} is ${JSON.stringify(given.slice(0, 60))}; expected a whole number from ${low} to ${high}`);
   return value;
 }
 
@@ -59,7 +61,14 @@ async function reportRoute({ deps, req, param, query }: Call<unknown>): Promise<
 
 /** Launches to look at. */
 export const launchRoutes: readonly Route[] = [
-  { method: 'get', path: '/api/launches', summary: 'Launches, newest first (state, environment, plan, live, before, limit)', access: 'person', responses: { 200: 'The launches' }, handle: list },
+  {
+    method: 'get',
+    path: '/api/launches',
+    summary: 'Launches, newest first (state, environment, plan, live, before, limit)',
+    access: 'person',
+    responses: { 200: 'The launches' },
+    handle: list,
+  },
   {
     method: 'get',
     path: '/api/launches/:id',

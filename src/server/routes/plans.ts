@@ -15,7 +15,10 @@ import { holdIfFiring } from '../alerting.ts';
 
 const YAML = ['text/yaml', 'text/x-yaml', 'application/yaml', 'application/x-yaml'];
 
-const planSource = { plan: z.looseObject({}).optional().describe('The plan as an object.'), planYaml: z.string().optional().describe('The plan as YAML text.') };
+const planSource = {
+  plan: z.looseObject({}).optional().describe('The plan as an object.'),
+  planYaml: z.string().optional().describe('The plan as YAML text.'),
+};
 const checkForm = z.strictObject({ ...planSource, environment: z.string().max(100).optional() });
 /** The body of POST /api/launches. */
 export const launchForm = z.strictObject({
@@ -28,7 +31,9 @@ export const launchForm = z.strictObject({
 function onePlan(given: { readonly plan?: unknown; readonly planYaml?: string | undefined }): LoadedPlan {
   const { plan, planYaml } = given;
   if ((plan === undefined) === (planYaml === undefined)) {
-    throw new HttpProblem(422, 'invalid_body', 'the body holds no plan, or two; expected either plan (an object) or planYaml (text)', { problems: [{ path: 'plan', message: 'expected either plan or planYaml' }] });
+    throw new HttpProblem(422, 'invalid_body', 'the body holds no plan, or two; expected either plan (an object) or planYaml (text)', {
+      problems: [{ path: 'plan', message: 'expected either plan or planYaml' }],
+    });
   }
   return planYaml === undefined ? loadPlanObject(plan) : loadPlan(planYaml);
 }
@@ -43,20 +48,27 @@ function check(deps: ServerDeps, loaded: LoadedPlan, environment: string | undef
   return { plan: loaded.plan, problems: checkPlan(loaded.plan, deps.registry, environment, loaded.places) };
 }
 
-async function checkRoute({ deps, req, raw, query }: Call<unknown>): Promise<Answer> {
+function checkRoute({ deps, req, raw, query }: Call<unknown>): Answer {
   const yaml = YAML.includes(mediaType(req.headers['content-type']));
-  const given = yaml ? { planYaml: raw.toString('utf8'), environment: query('environment') } : checkBody(checkForm, parseJson(raw, req.headers['content-type']));
+  const given = yaml
+    ? { planYaml: raw.toString('utf8'), environment: query('environment') }
+    : checkBody(checkForm, parseJson(raw, req.headers['content-type']));
   const { plan, problems } = check(deps, onePlan(given), given.environment);
   if (plan === undefined || problems.length > 0) return { status: 200, body: { ok: false, problems, story: [] } };
   const environment = given.environment ?? environmentsFor(plan, deps.registry)[0];
   const hash = environment === undefined ? undefined : bindOrder(plan, deps.registry, environment).hash;
-  return { status: 200, body: { ok: true, ...(hash === undefined ? {} : { planHash: hash, environment }), problems: [], story: explain(plan, deps.registry, given.environment) } };
+  return {
+    status: 200,
+    body: { ok: true, ...(hash === undefined ? {} : { planHash: hash, environment }), problems: [], story: explain(plan, deps.registry, given.environment) },
+  };
 }
 
 function orderOf(deps: ServerDeps, loaded: LoadedPlan, environment: string, speed: number): Order {
   const { plan, problems } = check(deps, loaded, environment);
   if (plan === undefined || problems.length > 0) {
-    throw new HttpProblem(422, 'plan_refused', `the plan cannot be launched in ${JSON.stringify(environment)}: ${problems[0]?.message ?? ''}`, { problems: problems.map((problem) => ({ ...problem })) });
+    throw new HttpProblem(422, 'plan_refused', `the plan cannot be launched in ${JSON.stringify(environment)}: ${problems[0]?.message ?? ''}`, {
+      problems: problems.map((problem) => ({ ...problem })),
+    });
   }
   return bindOrder(speedUp(plan, speed), deps.registry, environment);
 }
@@ -65,7 +77,11 @@ async function launchRoute(call: Call<unknown>): Promise<Answer> {
   const { deps, req, raw } = call;
   const key = req.headers['idempotency-key'];
   if (typeof key !== 'string' || !/^[\x21-\x7e]{8,200}$/.test(key)) {
-    throw new HttpProblem(400, 'idempotency_key_missing', 'the header Idempotency-Key is missing or unusable; expected 8 to 200 visible characters, e.g. a UUID, the same one when the request is sent again');
+    throw new HttpProblem(
+      400,
+      'idempotency_key_missing',
+      'the header Idempotency-Key is missing or unusable; expected 8 to 200 visible characters, e.g. a UUID, the same one when the request is sent again',
+    );
   }
   const given = checkBody(launchForm, parseJson(raw, req.headers['content-type']));
   const speed = given.speed ?? 1;
@@ -76,7 +92,14 @@ async function launchRoute(call: Call<unknown>): Promise<Answer> {
   return {
     status: 201,
     headers: { location: `/api/launches/${encodeURIComponent(row.id)}` },
-    body: { id: row.id, plan: { name: row.order.plan.name, hash: row.order.hash }, environment: row.order.environment, speed: row.speed, startedBy: row.startedBy, startedAt: row.startedAt.toISOString() },
+    body: {
+      id: row.id,
+      plan: { name: row.order.plan.name, hash: row.order.hash },
+      environment: row.order.environment,
+      speed: row.speed,
+      startedBy: row.startedBy,
+      startedAt: row.startedAt.toISOString(),
+    },
   };
 }
 
@@ -89,7 +112,7 @@ export const planRoutes: readonly Route[] = [
     access: 'person',
     body: 'any',
     responses: { 200: 'What is wrong with it, or its story' },
-    handle: checkRoute,
+    handle: async (call) => Promise.resolve(checkRoute(call)),
   },
   {
     method: 'post',
@@ -97,7 +120,12 @@ export const planRoutes: readonly Route[] = [
     summary: 'Launch a plan; needs an Idempotency-Key',
     access: STARTING_ROLES,
     body: 'any',
-    responses: { 201: 'Launched: its id', 409: 'A flag is held by another launch', 422: 'The plan or the request is refused', 503: 'Not confirmed: send it again with the same key' },
+    responses: {
+      201: 'Launched: its id',
+      409: 'A flag is held by another launch',
+      422: 'The plan or the request is refused',
+      503: 'Not confirmed: send it again with the same key',
+    },
     handle: launchRoute,
   },
 ];

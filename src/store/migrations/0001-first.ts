@@ -279,6 +279,8 @@ begin
     end if;
     perform pg_notify('gonogo_rollback', p_launch);
   end if;
+  -- only a hand needs the rest
+  if p_hand is null then return jsonb_build_object('status', status); end if;
   return rollback_state(p_launch) || jsonb_build_object('status', status);
 end $$;
 

@@ -10,6 +10,7 @@ import { off } from '../../../src/core/exposure.ts';
 import { openFlagStore, type FlagStore } from '../../../src/flags/store.ts';
 import { migrate, openStore, type Store } from '../../../src/store/store.ts';
 import { createToken } from '../../../src/store/tokens.ts';
+import { workflowBundle } from '../../../src/worker.ts';
 import { requireTool } from '../servers/require-tool.ts';
 import { serverDir } from '../servers/server-dir.ts';
 import { openMember, type Member } from './member.ts';
@@ -145,7 +146,10 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       }),
     );
     const inherited = Object.fromEntries(Object.entries(process.env).filter((pair): pair is [string, string] => pair[1] !== undefined && !/^(GONOGO_|TEMPORAL_|NODE_OPTIONS$|VITEST)/.test(pair[0])));
-    const env = { ...inherited, LOG_LEVEL: 'info', KILL_DATABASE_URL: databaseUrl, KILL_FLAGS_URL: flagsUrl, KILL_HOOK_TOKEN: hookToken };
+    // Made once: thirty workers that are started again must not spend the machine on bundling.
+    const bundle = path.join(dir, 'workflows.js');
+    writeFileSync(bundle, (await workflowBundle()).code);
+    const env = { ...inherited, LOG_LEVEL: 'info', NODE_COMPILE_CACHE: path.join(dir, 'compiled'), GONOGO_WORKFLOW_BUNDLE: bundle, KILL_DATABASE_URL: databaseUrl, KILL_FLAGS_URL: flagsUrl, KILL_HOOK_TOKEN: hookToken };
     const gonogo = (name: string, args: readonly string[], port: number): Member =>
       openMember(name, () =>
         startProcess({

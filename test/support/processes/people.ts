@@ -56,21 +56,28 @@ export async function persist(fleet: Pick<Fleet, 'url' | 'tokens'>, method: stri
   }
 }
 
-/** The launch's events so far. */
-export async function eventsTold(fleet: Pick<Fleet, 'url' | 'tokens'>, launch: string): Promise<readonly ToldEvent[]> {
-  const { status, body } = await persist(fleet, 'GET', `/api/launches/${launch}/events`, { as: 'carl' });
-  if (status !== 200) throw new Error(`the events of ${launch} were answered with ${status} ${JSON.stringify(body)}`);
-  return body['events'] as readonly ToldEvent[];
+/** Reads on in a launch's log: everything told so far. */
+export type Reader = () => Promise<readonly ToldEvent[]>;
+
+/** A reader of one launch's log; each reading asks only for what is new. */
+export function openReader(fleet: Pick<Fleet, 'url' | 'tokens'>, launch: string): Reader {
+  const known: ToldEvent[] = [];
+  return async () => {
+    const { status, body } = await persist(fleet, 'GET', `/api/launches/${launch}/events?after=${known.at(-1)?.seq ?? 0}`, { as: 'carl' });
+    if (status !== 200) throw new Error(`the events of ${launch} were answered with ${status} ${JSON.stringify(body)}`);
+    known.push(...(body['events'] as readonly ToldEvent[]));
+    return known;
+  };
 }
 
-/** Waits until the launch's events hold one that `wanted` knows. Throws after `within` ms, naming what there was. */
-export async function untilTold(fleet: Pick<Fleet, 'url' | 'tokens'>, launch: string, what: string, wanted: (events: readonly ToldEvent[]) => boolean, within = 180_000): Promise<readonly ToldEvent[]> {
+/** Reads until the events are as `wanted`. Throws after `within` ms, naming what there was. */
+export async function untilTold(read: Reader, what: string, wanted: (events: readonly ToldEvent[]) => boolean, within = 180_000): Promise<readonly ToldEvent[]> {
   const deadline = Date.now() + within;
   for (;;) {
-    const events = await eventsTold(fleet, launch);
+    const events = await read();
     if (wanted(events)) return events;
-    if (Date.now() > deadline) throw new Error(`${launch} waited ${within} ms for ${what}; there was ${events.map((event) => event.kind).join(', ')}`);
-    await pause(250);
+    if (Date.now() > deadline) throw new Error(`waited ${within} ms for ${what}; there was ${events.map((event) => event.kind).join(', ')}`);
+    await pause(300);
   }
 }
 

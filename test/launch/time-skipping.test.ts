@@ -1,0 +1,192 @@
+import { readFile } from 'node:fs/promises';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { itemsBefore } from '../../src/core/clearance.ts';
+import type { LoggedEvent } from '../../src/core/event.ts';
+import type { Order } from '../../src/core/plan.ts';
+import { measurementsOf } from '../../src/core/query.ts';
+import { loadRegistry } from '../../src/flags/registry.ts';
+import type { Clock, House } from '../../src/house.ts';
+import { loadPlan } from '../../src/plan/load.ts';
+import { bindOrder } from '../../src/plan/order.ts';
+import { eventsOf } from '../../src/store/events.ts';
+import { sign, tickItem, type Person } from '../../src/store/people.ts';
+import { nameOfQuery, scriptedSource, type ScriptedSource } from '../support/scripted-source.ts';
+import { startTestServer } from '../support/servers/test-server.ts';
+import { hasTool } from '../support/servers/require-tool.ts';
+import { openWorld, type World } from '../support/world.ts';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+/** One person for each role; the launch is started by somebody else. */
+const people: Readonly<Record<string, Person>> = Object.fromEntries(
+  (
+    [
+      ['qa', 'Anna'],
+      ['release-engineer', 'Boris'],
+      ['product', 'Clara'],
+      ['legal', 'Dan'],
+      ['on-call', 'Eve'],
+    ] as const
+  ).map(([role, name]) => [role, { name, roles: [role] }]),
+);
+
+/** What the world says: all is well, and latency breathes a little. */
+function wellness(query: string, at: number): number {
+  if (query.startsWith('histogram_quantile')) return 0.3 + 0.2 * Math.sin(at / HOUR);
+  if (query.includes('notifications_total') && !query.includes('dropped')) return 900;
+  if (query.startsWith('sum(increase(chat_delivery_seconds_count')) return 300;
+  if (query === 'dump_age_seconds') return 86_400;
+  if (query.startsWith('length(')) return 4;
+  return query === 'dashboards_with_data' ? 1 : 0;
+}
+
+async function communications(): Promise<Order> {
+  const text = (name: string) => readFile(new URL(`../../plans/${name}.yaml`, import.meta.url), 'utf8');
+  const plan = loadPlan(await text('communications'));
+  const registry = loadRegistry(await text('flags'));
+  if (!plan.ok || !registry.ok) throw new Error('the plan or the registry cannot be read');
+  return bindOrder(plan.plan, registry.registry, 'prod');
+}
+
+/** Ticks every item and signs for every role as soon as a stage opens. Returns how to stop. */
+function scriptedPeople(world: World, order: Order, now: () => Promise<number>): () => void {
+  const done = new Set<string>();
+  const act = async (launch: string): Promise<void> => {
+    for (const { event } of await eventsOf(world.house.store.db, launch)) {
+      if (event.kind !== 'stage-opened' || done.has(event.stage)) continue;
+      done.add(event.stage);
+      const stage = order.plan.stages.find((one) => one.id === event.stage);
+      if (stage === undefined) continue;
+      const at = new Date(await now()).toISOString();
+      for (const item of itemsBefore(order.plan, stage)) {
+        if (item.check !== undefined) continue;
+        const person = people[item.role ?? 'qa'];
+        if (person !== undefined) await tickItem(world.house.store, { launch, item: item.id, done: true, evidence: `https://records.example/${item.id}`, person, at });
+      }
+      for (const { role } of stage.signOff) {
+        const person = people[role];
+        if (person !== undefined) await sign(world.house.store, { launch, stage: stage.id, role, decision: 'go', person, at });
+      }
+    }
+  };
+  return world.house.store.listener.on('gonogo_event', (launch) => {
+    if (launch !== undefined) void act(launch).catch((error: unknown) => console.error(error));
+  });
+}
+
+/** The server's time. While a stage bakes nothing is urgent, and an hour is slept at a time; otherwise news ends a sleep, as it does in real time. */
+function skippedClock(env: TestWorkflowEnvironment, state: () => Promise<string | undefined>): Clock & { readonly slept: () => number } {
+  let slept = 0;
+  return {
+    slept: () => slept,
+    now: () => env.currentTimeMs(),
+    async sleep(ms, signal) {
+      if (signal?.aborted === true) return;
+      slept += 1;
+      const now = await state();
+      if (now === 'baking' || now === 'watching') {
+        await env.sleep(Math.max(ms, HOUR));
+        return;
+      }
+      const news = Promise.withResolvers<undefined>();
+      const heard = () => news.resolve(undefined);
+      signal?.addEventListener('abort', heard);
+      const patience = setTimeout(heard, 200);
+      await news.promise;
+      clearTimeout(patience);
+      signal?.removeEventListener('abort', heard);
+      if (signal?.aborted !== true) await env.sleep(ms);
+    },
+  };
+}
+
+/** Every evaluator that the registry names reads the store itself here: no app runs. */
+function dress(house: House): House {
+  const store = house.evaluators.get('store');
+  if (store === undefined) throw new Error('the world has no evaluator called store');
+  return { ...house, evaluators: new Map([['store', store], ['ofrep', store], ['http', store]]) };
+}
+
+describe.skipIf(!hasTool('temporal-test-server'))('the communications launch with its true bakes, in skipped time', () => {
+  let env: TestWorkflowEnvironment;
+  let world: World;
+  let source: ScriptedSource;
+  let order: Order;
+  let stopPeople: () => void = () => undefined;
+  let events: readonly LoggedEvent[] = [];
+  let ending: unknown;
+  const numbers = { seconds: 0, sleeps: 0, history: 0, rows: 0, instants: 0, ranges: 0, points: 0 };
+
+  /** When something first happened, ms. */
+  const when = (kind: string, stage?: string): number => {
+    const found = events.find(({ event }) => event.kind === kind && (stage === undefined || ('stage' in event && event.stage === stage)));
+    if (found === undefined) throw new Error(`there is no event ${kind} of ${stage ?? 'the launch'}`);
+    return Date.parse(found.event.at);
+  };
+
+  beforeAll(async () => {
+    env = await startTestServer();
+    order = await communications();
+    const live: { world?: World; launch?: string } = {};
+    const clock = skippedClock(env, async () => {
+      const row = await live.world?.house.store.db.selectFrom('launch').select('state').where('id', '=', live.launch ?? '').executeTakeFirst();
+      return row?.state;
+    });
+    source = scriptedSource(() => env.currentTimeMs(), wellness);
+    world = await openWorld({ clock, dress, environment: { client: env.client, nativeConnection: env.nativeConnection }, sources: { prometheus: source, app: source } });
+    live.world = world;
+    await world.seed(order);
+    stopPeople = scriptedPeople(world, order, clock.now);
+    const began = performance.now();
+    const { id, handle } = await world.start(order, { heartbeat: 0 });
+    live.launch = id;
+    ending = await handle.result();
+    numbers.seconds = (performance.now() - began) / 1_000;
+    events = await eventsOf(world.house.store.db, id);
+    numbers.rows = events.length;
+    numbers.sleeps = clock.slept();
+    numbers.history = (await handle.describe()).historyLength;
+    numbers.instants = source.asked.instants;
+    numbers.ranges = source.asked.ranges;
+  }, 180_000);
+  afterAll(async () => {
+    stopPeople();
+    await world.close();
+    await env.teardown();
+    console.info('skipped time:', JSON.stringify(numbers));
+  });
+
+  it('ends launched, five days later', () => {
+    expect(ending).toEqual({ outcome: 'launched' });
+    expect(when('ended') - when('opened')).toBeGreaterThanOrEqual(5 * DAY);
+    expect(events.filter(({ event }) => event.kind === 'baked').map(({ event }) => (event.kind === 'baked' ? event.earned >= DAY : false))).toEqual([true, true, true, true]);
+    expect(events.flatMap(({ event }) => (event.kind === 'held' || event.kind === 'paged' || event.kind === 'gap' ? [event] : []))).toEqual([]);
+  });
+
+  it('takes at most 10 s, 300 events of history and 400 rows', () => {
+    expect(numbers.seconds).toBeLessThanOrEqual(10);
+    expect(numbers.history).toBeLessThanOrEqual(300);
+    expect(numbers.rows).toBeLessThanOrEqual(400);
+  });
+
+  it('judges every point of every armed gate exactly once', () => {
+    const watched = events.find(({ event }) => event.kind === 'watched')?.event;
+    if (watched?.kind !== 'watched') throw new Error('the launch was not watched to its end');
+    for (const gate of order.plan.gates) {
+      const first = order.plan.stages.find((stage) => stage.gates.includes(gate.id));
+      const armedAt = when('shifted', first?.id);
+      const record = watched.gates.find((one) => one.gate === gate.id);
+      for (const query of measurementsOf(gate)) {
+        const told = source.told(nameOfQuery(query)).filter((at) => at > armedAt && at <= when('watched'));
+        const steps = told.toSorted((a, b) => a - b).map((at, index, all) => at - (all[index - 1] ?? armedAt));
+        // Asked for once, never more than `every` apart but for the moments that a look takes, and every one of them judged.
+        expect.soft(new Set(told).size, `${gate.id}: points asked for twice`).toBe(told.length);
+        expect.soft(Math.max(...steps), `${gate.id}: widest step`).toBeLessThan(gate.every + 1_000);
+        expect.soft(told.length, `${gate.id}: points`).toBeGreaterThanOrEqual(Math.floor((when('watched') - armedAt) / (gate.every + 50)));
+        expect.soft(record?.samples, `${gate.id}: judged`).toBe(told.length);
+        numbers.points += told.length;
+      }
+    }
+  });
+});
