@@ -9,7 +9,7 @@ import { appendEvent } from '../store/events.ts';
 import { rollbackState, type RollbackView } from '../store/journal.ts';
 import { launchRow, page } from '../store/launches.ts';
 import { hold, Refusal, reopenStage } from '../store/people.ts';
-import { requestRollback } from '../store/request.ts';
+import { requestRollback, scopeKey } from '../store/request.ts';
 import { clearanceOf, passStage } from '../store/stages.ts';
 import { gateRows, takeWatch, watchTick, type Tick, type Ticked, type WatchState } from '../store/watch.ts';
 import { failingChecks } from './checks.ts';
@@ -36,6 +36,8 @@ const REST = 600_000;
 /** How often witnesses are looked at, and the providers' readiness, ms. */
 const WITNESS_EVERY = 300_000;
 const READINESS_EVERY = 180_000;
+/** The longest that the loop waits for something that is written beside it, ms. */
+const QUIET = 3_000;
 /** How often the machine's checks are tried again while they are all that a stage waits for, ms. */
 const CHECK_EVERY = 10_000;
 /** How long (ms) Temporal is told later, and a tick waits, while a hand makes its first attempt: both would only be in its way. */
@@ -61,6 +63,8 @@ interface Watch {
   witnessedAt: number;
   readyAt: number;
   rested: boolean;
+  /** Gate news not written down yet. */
+  news: LaunchEvent[];
   /** Our own stop, from the request to the end of its first attempt: what that came to. */
   busy: Promise<Attempt | undefined> | undefined;
   /** The attempt that is under way, whoever asked for it. */
@@ -186,10 +190,10 @@ async function look(watch: Watch, gate: GateWatch, now: number): Promise<LaunchE
   const { act } = looked;
   if (act !== undefined) {
     const cause = causeOf(gate.gate.id, act, looked, servedAt);
-    // After a stage's rollback any breach means the launch; a policy's rollback does so always.
-    const scope: Scope = act.cause === 'breach' && watch.state.requests.length === 0 ? scopeOfBreach(watch.order, watch.state.stages, gate.gate.id) : { kind: 'launch' };
+    // Once a stage's rollback waits in its fallback, any breach means the launch; until then its own gate says nothing new. A policy's rollback is always the launch's.
+    const scope: Scope = act.cause === 'breach' && watch.state.held?.fallback !== true ? scopeOfBreach(watch.order, watch.state.stages, gate.gate.id) : { kind: 'launch' };
     if (act.kind === 'rollback') {
-      if (!watch.state.requests.some((one) => one.scope === 'launch')) await stop(watch, scope, cause);
+      if (!watch.state.requests.some((one) => one.scope === 'launch' || one.scope === scopeKey(scope))) await stop(watch, scope, cause);
     } else if (act.kind === 'hold') await holdQuietly(watch, iso(servedAt), act.why);
     else await pageOnce(watch, `gate ${gate.gate.id}`, act.why, servedAt);
   }
@@ -205,11 +209,25 @@ async function look(watch: Watch, gate: GateWatch, now: number): Promise<LaunchE
   return { kind: 'gate', at: iso(servedAt), by: house.hand, gate: gate.gate.id, verdict: looked.verdict };
 }
 
+/** What is written beside the watching, within a short time: a row that somebody holds must not keep the next look waiting. */
 async function quietly(watch: Watch, work: () => Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done within ${QUIET / 1_000} s; it may still be`)), QUIET);
+  });
   try {
-    await work();
+    const doing = work();
+    await Promise.race([doing, late]).finally(() => clearTimeout(timer));
   } catch (error) {
     if (!(error instanceof Refusal)) watch.house.log.warn({ launch: watch.launch, error: String(error) }, 'could not be written down now');
+  }
+}
+
+/** Writes gate news down in its order; what fails is kept for the next tick. */
+async function tellNews(watch: Watch): Promise<void> {
+  for (const event of [...watch.news]) {
+    await appendEvent(watch.house.store.db, watch.launch, `gate:${event.kind === 'gate' ? event.gate : ''}:${event.at}`, event);
+    watch.news = watch.news.filter((one) => one !== event);
   }
 }
 
@@ -399,6 +417,7 @@ async function begin(house: House, launch: string): Promise<Watch | 'unknown' | 
     witnessedAt: now,
     readyAt: now,
     rested: false,
+    news: [],
     busy: undefined,
     hand: undefined,
   };
@@ -462,7 +481,7 @@ export async function runWatch(house: House, launch: string, handle: WatchHandle
       arm(watch, now, left);
       left = new Map();
       const due = [...watch.gates.values()].filter((gate) => isMeasured(gate.gate) && gate.due <= now);
-      const events = (await Promise.all(due.map((gate) => look(watch, gate, now)))).filter((event) => event !== undefined);
+      watch.news.push(...(await Promise.all(due.map((gate) => look(watch, gate, now)))).filter((event) => event !== undefined));
       now = await house.clock.now();
       bake(watch, now);
       await letHandFirst(watch);
@@ -472,7 +491,7 @@ export async function runWatch(house: House, launch: string, handle: WatchHandle
         watch.state = ticked;
         if (isOver(ticked)) return 'over';
         await settle(watch);
-        for (const event of events) await quietly(watch, () => appendEvent(house.store.db, launch, `gate:${event.kind === 'gate' ? event.gate : ''}:${event.at}`, event));
+        await quietly(watch, () => tellNews(watch));
         await quietly(watch, () => pass(watch, now));
         await quietly(watch, () => clear(watch, now));
         await patrol(watch, now);

@@ -8,6 +8,9 @@ import { requestRollback } from '../../src/store/request.ts';
 import { until } from '../support/until.ts';
 import type { World } from '../support/world.ts';
 
+/** How long (ms) a test waits for anything on a machine that others use as well. */
+const PATIENCE = 60_000;
+
 type Write = (changes: readonly Change[], signal: AbortSignal, provider: FlagProvider) => Promise<readonly Snapshot[]>;
 type Restore = (entries: readonly RestoreEntry[], signal: AbortSignal, provider: FlagProvider) => Promise<readonly Restored[]>;
 type Reply = (question: Question, given: readonly Evaluation[]) => readonly Evaluation[];
@@ -88,7 +91,7 @@ export async function said<K extends LaunchEvent['kind']>(world: World, id: stri
 }
 
 /** Waits until an event of a kind is written so many times. */
-export async function heard(world: World, id: string, kind: LaunchEvent['kind'], times = 1, ms = 20_000): Promise<void> {
+export async function heard(world: World, id: string, kind: LaunchEvent['kind'], times = 1, ms = PATIENCE): Promise<void> {
   try {
     await until(`${times} x ${kind} of ${id}`, async () => (await world.kinds(id)).filter((one) => one === kind).length >= times, ms);
   } catch (error) {
@@ -102,7 +105,7 @@ export async function outcomeOf(world: World, id: string) {
 }
 
 /** Waits for an outcome, the look after the proof made short: its 15 s are over at once in the database. */
-export async function ended(world: World, id: string, outcome: string, ms = 20_000): Promise<void> {
+export async function ended(world: World, id: string, outcome: string, ms = PATIENCE): Promise<void> {
   await until(
     `${id} to end ${outcome}`,
     async () => {

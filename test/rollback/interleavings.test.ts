@@ -57,7 +57,7 @@ describe('a stop during a write', () => {
     await ended(world, id, 'rolled-back');
     expect(await handle.result()).toEqual({ outcome: 'rolled-back' });
     expect(await world.kinds(id)).not.toContain('shifted');
-  }, 40_000);
+  }, 100_000);
 
   it.concurrent('refuses at the fence a forward write that was frozen between its last question and its sending', async () => {
     const frozen = gateway();
@@ -87,7 +87,7 @@ describe('a stop during a write', () => {
     // That drift is our own fence: nobody is called for it, and nothing is said after the end.
     expect(await world.kinds(id)).not.toContain('paged');
     expect((await world.kinds(id)).at(-1)).toBe('ended');
-  }, 40_000);
+  }, 100_000);
 
   it.concurrent('restores exactly what was written before a crash could mark it', async () => {
     const crashed = gateway();
@@ -113,7 +113,7 @@ describe('a stop during a write', () => {
     await ended(world, id, 'rolled-back');
     expect(await marked()).toEqual([{ phase: 'proven', written_revision: null }]);
     expect(await changesOf(world, 'crash_one')).toEqual(['write', 'write', 'restore']);
-  }, 40_000);
+  }, 100_000);
 
   it.concurrent('does not take a change made by hand after a crash for its own write', async () => {
     let writes = 0;
@@ -134,7 +134,7 @@ describe('a stop during a write', () => {
     await personAsks(world, id);
     await ended(world, id, 'rolled-back');
     expect(await exposures(world, 'lost_one')).toEqual([off(true)]);
-  }, 40_000);
+  }, 100_000);
 });
 
 describe('a narrow hand', () => {
@@ -176,8 +176,8 @@ describe('a narrow hand', () => {
     expect(await exposures(world, `${name}_mode`)).toEqual([off(true)]);
   }
 
-  it.concurrent('that was frozen before its write widens nothing after the wide one has proven', () => narrowFrozen('narrow', off(true), share(25), everyone(true)), 40_000);
-  it.concurrent('changes nothing either where its stage had gone back to what was before the launch', () => narrowFrozen('narrower', everyone(true), listed('user', 'anna'), everyone(true)), 40_000);
+  it.concurrent('that was frozen before its write widens nothing after the wide one has proven', () => narrowFrozen('narrow', off(true), share(25), everyone(true)), 100_000);
+  it.concurrent('changes nothing either where its stage had gone back to what was before the launch', () => narrowFrozen('narrower', everyone(true), listed('user', 'anna'), everyone(true)), 100_000);
 });
 
 describe('a change made by hand in between', () => {
@@ -187,7 +187,7 @@ describe('a change made by hand in between', () => {
     await personAsks(world, id);
     await ended(world, id, 'rolled-back');
     expect(await exposures(world, 'wider_one')).toEqual([off(true)]);
-  }, 40_000);
+  }, 100_000);
 
   it.concurrent('stays where it is narrower, and the launch ends rolled back', async () => {
     const { id } = await live('kept', ['kept.one'], { kept_one: share(50) });
@@ -196,7 +196,7 @@ describe('a change made by hand in between', () => {
     await ended(world, id, 'rolled-back');
     expect(await exposures(world, 'kept_one')).toEqual([off(true)]);
     expect(await said(world, id, 'restored')).toMatchObject([{ flags: [{ flag: 'kept.one', outcome: 'kept' }] }]);
-  }, 40_000);
+  }, 100_000);
 
   it.concurrent('stays where it cannot be compared: paged, and unproven until a person has put it back', async () => {
     const { id } = await live('foreign', ['foreign.one', 'foreign.two'], { foreign_one: share(50) });
@@ -211,7 +211,7 @@ describe('a change made by hand in between', () => {
     await world.flags.putExposure('foreign_one', share(50), '*', { by: 'Anna' });
     await ended(world, id, 'rolled-back');
     expect(await exposures(world, 'foreign_one')).toEqual([share(50)]);
-  }, 40_000);
+  }, 100_000);
 });
 
 describe('a rollback', () => {
@@ -225,7 +225,7 @@ describe('a rollback', () => {
     expect(await exposures(world, 'relapse_one')).toEqual([off(true)]);
     expect(await outcomeOf(world, id)).toBeUndefined();
     await ended(world, id, 'rolled-back');
-  }, 40_000);
+  }, 100_000);
 
   it.concurrent('has one effect, whoever asks: two hands at once and a thousand requests', async () => {
     const { id } = await live('crowd', ['crowd.one', 'crowd.two', 'crowd.three']);
@@ -247,7 +247,7 @@ describe('a rollback', () => {
     for (const key of ['crowd_one', 'crowd_two', 'crowd_three']) expect(await changesOf(world, key)).toEqual(['write', 'restore']);
     const kinds = await world.kinds(id);
     for (const kind of ['rollback-requested', 'restored', 'rollback-proven', 'ended']) expect(kinds.filter((one) => one === kind)).toHaveLength(1);
-  }, 40_000);
+  }, 100_000);
 
   it.concurrent('pages after 2 min with the commands of what is not proven, is stuck after 5, and is rolled back once proven', async () => {
     const { id } = await live('late', ['late.one', 'late.two']);
@@ -276,7 +276,7 @@ describe('a rollback', () => {
     control.answering.delete('late.one');
     await ended(world, id, 'rolled-back');
     expect((await world.kinds(id)).slice(-4)).toEqual(['paged', 'stuck', 'rollback-proven', 'ended']);
-  }, 60_000);
+  }, 100_000);
 
   it.concurrent('shows that it is at work each second while it waits for its proof', async () => {
     const { id } = await live('alive', ['alive.one']);
@@ -290,7 +290,7 @@ describe('a rollback', () => {
     }
     control.answering.delete('alive.one');
     await ended(world, id, 'rolled-back');
-  }, 40_000);
+  }, 100_000);
 
   it.concurrent('is tried, paged and stuck also when the flag drifts under every attempt', async () => {
     const { id } = await live('drifting', ['drifting.one', 'drifting.two']);
@@ -301,5 +301,5 @@ describe('a rollback', () => {
     await heard(world, id, 'stuck');
     control.restoring.delete('drifting.one');
     await ended(world, id, 'rolled-back');
-  }, 40_000);
+  }, 100_000);
 });

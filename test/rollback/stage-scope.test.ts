@@ -56,7 +56,7 @@ describe('a breach of a gate that the last stage lists', () => {
     expect(await said(world, id, 'ended')).toMatchObject([{ outcome: 'rolled-back', scope: { kind: 'stage', stage: 'two' } }]);
     expect(await flags()).toEqual([ON, OFF, ON]);
     expect(await world.house.store.db.selectFrom('flag_lock').selectAll().where('launch', '=', id).execute()).toEqual([]);
-  }, 40_000);
+  }, 100_000);
 
   it.concurrent('is not widened by that same breach while its fallback is not seen yet', async () => {
     const { id, own, flags, breach } = await live('patient');
@@ -69,7 +69,7 @@ describe('a breach of a gate that the last stage lists', () => {
     control.answering.delete('patient.mode');
     await heard(world, id, 'held');
     expect(await flags()).toEqual([ON, OFF, ON]);
-  }, 40_000);
+  }, 100_000);
 
   it.concurrent('widens to the launch, pages, and ends, when the stage is not proven within 2 min', async () => {
     const { id, own, flags, breach } = await live('unproven');
@@ -83,7 +83,7 @@ describe('a breach of a gate that the last stage lists', () => {
     control.answering.delete('unproven.full');
     await ended(world, id, 'rolled-back');
     expect(await flags()).toEqual([OFF, OFF, OFF]);
-  }, 40_000);
+  }, 100_000);
 
   it.concurrent('widens when its fallback is not seen within 2 min', async () => {
     const { id, own, flags, breach } = await live('dumb');
@@ -94,7 +94,7 @@ describe('a breach of a gate that the last stage lists', () => {
     await heard(world, id, 'rollback-requested', 2);
     await ended(world, id, 'rolled-back');
     expect(await flags()).toEqual([OFF, OFF, OFF]);
-  }, 40_000);
+  }, 100_000);
 
   it.concurrent('waits in its fallback again after a relapse within 15 s', async () => {
     const { id, own, flags, breach } = await live('again');
@@ -108,7 +108,7 @@ describe('a breach of a gate that the last stage lists', () => {
     expect(await flags()).toEqual([ON, OFF, ON]);
     await conclude(world.house.store, id, anna, now(), 'the fallback will do');
     expect(await outcomeOf(world, id)).toBe('rolled-back');
-  }, 40_000);
+  }, 100_000);
 
   it.concurrent('stays as it is when, long after, the fallback is silent and another hand looks', async () => {
     const { id, own, flags, breach } = await live('later');
@@ -120,7 +120,7 @@ describe('a breach of a gate that the last stage lists', () => {
     await delay(1_500);
     expect(await scopes(id)).toEqual(['two']);
     expect(await flags()).toEqual([ON, OFF, ON]);
-  }, 40_000);
+  }, 100_000);
 });
 
 describe('the whole launch goes back', () => {
@@ -130,7 +130,7 @@ describe('the whole launch goes back', () => {
     await ended(world, id, 'rolled-back');
     expect(await scopes(id)).toEqual(['launch']);
     expect(await flags()).toEqual([OFF, OFF, OFF]);
-  }, 40_000);
+  }, 100_000);
 
   it.concurrent('when a person asks, also out of the fallback mode', async () => {
     const { id, own, flags, breach } = await live('person');
@@ -140,20 +140,21 @@ describe('the whole launch goes back', () => {
     await ended(world, id, 'rolled-back');
     expect(await scopes(id)).toEqual(['two', 'launch']);
     expect(await flags()).toEqual([OFF, OFF, OFF]);
-  }, 40_000);
+  }, 100_000);
 
   it.concurrent('when a gate is bad after the gates have rested', async () => {
-    // Rests are divided by the launch's speed: 10 min become 2 s.
-    const { id, own, flags, breach } = await live('rested', { speed: 300 });
+    const { id, own, flags, breach } = await live('rested');
     breach(own);
     await heard(world, id, 'held');
-    const held = performance.now();
+    await delay(2_500);
+    expect(await scopes(id)).toEqual(['two']);
+    const longAgo = JSON.stringify(new Date(Date.now() - 600_000).toISOString());
+    await sql`update launch set held = jsonb_set(held, '{at}', ${longAgo}::jsonb) where id = ${id}`.execute(world.house.store.db);
     await heard(world, id, 'rollback-requested', 2);
-    expect(performance.now() - held).toBeGreaterThan(1_500);
     expect(await scopes(id)).toEqual(['two', 'launch']);
     await ended(world, id, 'rolled-back');
     expect(await flags()).toEqual([OFF, OFF, OFF]);
-  }, 40_000);
+  }, 100_000);
 
   it.concurrent('not, where a held launch breaches a gate of its last stage: a hold changes nothing', async () => {
     const { id, own, flags, breach } = await live('onhold');
@@ -161,5 +162,5 @@ describe('the whole launch goes back', () => {
     breach(own);
     await until('the fallback', async () => (await said(world, id, 'held')).some((event) => event.cause === 'fallback'));
     expect(await flags()).toEqual([ON, OFF, ON]);
-  }, 40_000);
+  }, 100_000);
 });

@@ -10,6 +10,7 @@ import { eventsOf } from '../../src/store/events.ts';
 import { openLaunch } from '../../src/store/launches.ts';
 import { resume } from '../../src/store/people.ts';
 import { requestRollback } from '../../src/store/request.ts';
+import { takeWatch } from '../../src/store/watch.ts';
 import { NAMES, queues, workflowId } from '../../workflows/messages.ts';
 import { order, stage } from '../support/orders.ts';
 import { until } from '../support/until.ts';
@@ -183,6 +184,8 @@ describe('the janitor', () => {
       const { did } = await until(
         'the janitor to see it',
         async () => {
+          // Its watcher works on.
+          await takeWatch(world.house.store, launch);
           const round = await janitor.round();
           return round.did.length > 0 ? round : undefined;
         },
