@@ -1,8 +1,7 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { Retryable, Terminal } from '../src/core/failure.ts';
 import type { House } from '../src/house.ts';
-import { page } from '../src/store/launches.ts';
-import { hold, Refusal } from '../src/store/people.ts';
+import { callPerson } from '../src/watch/call-person.ts';
 import { REFUSED, type RefusedLaunch } from '../workflows/messages.ts';
 
 /** Not now: tried again, after `delay` ms where it is given, else by the proxy's policy. */
@@ -13,18 +12,6 @@ export function again(why: string, delay?: number): ApplicationFailure {
 /** The launch is refused before anything was written; its workflow ends with this. */
 export function refused(problem: RefusedLaunch): ApplicationFailure {
   return ApplicationFailure.create({ message: problem.problems.map((one) => `${one.where} ${one.message}`).join('; '), type: REFUSED, nonRetryable: true, details: [problem] });
-}
-
-/** A step that a person must mend: held and paged once, and tried again every 30 s. */
-async function callPerson(house: House, launch: string, error: Terminal): Promise<void> {
-  const at = new Date(await house.clock.now()).toISOString();
-  try {
-    await hold(house.store, launch, 'gonogo', at, error.message, 'readiness');
-  } catch (refusal) {
-    if (!(refusal instanceof Refusal)) throw refusal;
-  }
-  const event = { kind: 'paged', at, by: house.hand, about: error.code, text: `${launch}: ${error.message}`, commands: [] } as const;
-  if (await page(house.store, launch, `${error.code}:${error.message}`.slice(0, 200), event)) house.meter.paged();
 }
 
 type Steps = Readonly<Record<string, (...args: never[]) => Promise<unknown>>>;
@@ -40,7 +27,7 @@ export function translated<T extends object>(house: House, steps: T): T {
         if (error instanceof ApplicationFailure || error instanceof CancelledFailure) throw error;
         if (error instanceof Retryable) throw again(error.message, error.delay);
         if (error instanceof Terminal && typeof args[0] === 'string') {
-          await callPerson(house, args[0], error);
+          await callPerson(house, args[0], 'readiness', error.message, error.code);
           throw again(error.message, 30_000);
         }
         house.log.warn({ step: name, error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'a step failed and is tried again');

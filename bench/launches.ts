@@ -8,11 +8,13 @@ import type { Setting } from './embedded.ts';
 /** A launch of three flags that bakes for a day, and the page's slot that its gate reads. */
 export interface BenchLaunch {
   readonly id: string;
-  readonly slot: string;
+  /** None where only an alert can stop it. */
+  readonly slot?: string;
   readonly flags: readonly string[];
 }
 
-const DAY = 86_400_000;
+/** Milliseconds. */
+export const DAY = 86_400_000;
 const HOLD = { after: 600_000, then: 'hold' } as const;
 /** So many launches are started at a time: more only queue in Temporal. */
 const AT_ONCE = 10;
@@ -20,9 +22,10 @@ const AT_ONCE = 10;
 /** The label by which an alert finds its launch. */
 export const ALERT_LABEL = 'bench_launch';
 
-/** An order of one stage with three flags, a threshold gate over its slot's page every `every` ms, and an alert gate. */
-function orderOf(id: string, slot: string, flags: readonly string[], every: number): Order {
-  const gate: Gate = { kind: 'threshold', id: 'errors', source: slot, query: 'errors', bound: { op: 'max', limit: 1 }, every, for: 0, noData: HOLD, error: HOLD, minSamples: 0 };
+/** An order of one stage with these flags and an alert gate; with a slot also a threshold gate over its page every `every` ms. */
+export function orderOf(id: string, slot: string | undefined, flags: readonly string[], every: number): Order {
+  const measured: readonly Gate[] =
+    slot === undefined ? [] : [{ kind: 'threshold', id: 'errors', source: slot, query: 'errors', bound: { op: 'max', limit: 1 }, every, for: 0, noData: HOLD, error: HOLD, minSamples: 0 }];
   const alert: AlertGate = { kind: 'alert', id: 'paged', labels: { [ALERT_LABEL]: id }, every: 15_000, for: 0, noData: HOLD, error: HOLD };
   const plan: Plan = {
     name: 'bench',
@@ -30,8 +33,8 @@ function orderOf(id: string, slot: string, flags: readonly string[], every: numb
     maxDuration: 14 * DAY,
     rollback: { within: 300_000 },
     checklist: [],
-    gates: [gate, alert],
-    stages: [{ id: 'one', checklist: [], signOff: [], set: flags.map((flag) => ({ flag, to: everyone(true), narrows: false })), bake: DAY, gates: ['errors', 'paged'] }],
+    gates: [...measured, alert],
+    stages: [{ id: 'one', checklist: [], signOff: [], set: flags.map((flag) => ({ flag, to: everyone(true), narrows: false })), bake: DAY, gates: [...measured.map((gate) => gate.id), 'paged'] }],
     watch: DAY,
   };
   const refs = flags.map((flag): FlagRef => ({ flag, provider: 'builtin', key: flag, type: 'boolean', offValue: false, proof: [{ evaluator: 'store', with: {} }] }));
@@ -41,51 +44,42 @@ function orderOf(id: string, slot: string, flags: readonly string[], every: numb
 
 let count = 0;
 
-/** Starts `n` launches, launch i over slot i, and resolves when all bake and each gate has passed. Their flags are made first, off. */
-export async function startBaking(setting: Setting, n: number, every: number): Promise<readonly BenchLaunch[]> {
+/** Starts `n` launches, launch i over slot i (none without `every`, ms), and resolves when all bake and each measured gate has passed. Their flags are made first, off. */
+export async function startBaking(setting: Setting, n: number, every: number | undefined): Promise<readonly BenchLaunch[]> {
   const launches = Array.from({ length: n }, (_, index): BenchLaunch => {
     count += 1;
-    return { id: `bench-${setting.taskQueue}-${count}`, slot: `s${index}`, flags: ['a', 'b', 'c'].map((name) => `${name}${count}`) };
+    return { id: `${setting.taskQueue}-${count}`, flags: ['a', 'b', 'c'].map((name) => `${name}${count}`), ...(every === undefined ? {} : { slot: `s${index}` }) };
   });
   await setting.flags.create(
     launches.flatMap(({ flags }) => flags.map((key) => ({ key, type: 'boolean' as const, offValue: false, exposure: off(true), exposed: true, owner: 'bench', description: key }))),
     { by: 'bench' },
   );
-  for (const { slot } of launches) setting.page.heal(slot);
+  for (const { slot } of launches) if (slot !== undefined) setting.page.heal(slot);
   const left = [...launches];
   const start = async (): Promise<void> => {
     for (let launch = left.shift(); launch !== undefined; launch = left.shift()) {
       const { id, slot, flags } = launch;
-      const input: LaunchInput = { launch: id, order: orderOf(id, slot, flags, every), startedBy: 'bench', speed: 1 };
+      const input: LaunchInput = { launch: id, order: orderOf(id, slot, flags, every ?? 0), startedBy: 'bench', speed: 1 };
       await setting.embedded.client.workflow.start(NAMES.launch, { workflowId: workflowId.launch(id), taskQueue: queues(setting.taskQueue).launch, args: [input] });
-      await untilBaking(setting, [id]);
+      await untilBaking(setting, id);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, start));
   return launches;
 }
 
-/** Witnessed, and the newest measurement of its gate passes. */
-async function untilBaking(setting: Setting, ids: readonly string[]): Promise<void> {
-  const end = performance.now() + 40_000;
+/** Witnessed, and every measured gate has passed. */
+async function untilBaking(setting: Setting, id: string): Promise<void> {
+  const end = performance.now() + 120_000;
   for (;;) {
-    const rows = await setting.store.urgent(
-      `select g.launch from gate_state g where g.launch = any($1) and g.measured and g.passes and exists (select 1 from event e where e.launch = g.launch and e.kind = 'witnessed')`,
-      [ids],
-      'bench_baking',
+    const [row] = await setting.store.urgent(
+      `select exists (select 1 from event where launch = $1 and kind = 'witnessed')
+         and (select count(*) from gate_state where launch = $1 and measured and passes) = (select count(*) from launch, jsonb_array_elements(launch_order->'plan'->'gates') g where id = $1 and g ? 'source') as bakes`,
+      [id],
+      'bench_bakes',
     );
-    if (rows.length === ids.length) return;
-    if (performance.now() > end) {
-      const [at] = await setting.store.urgent(
-        `select l.state, l.held, l.watcher_epoch, l.watcher_tick, (select jsonb_agg(e.kind order by e.seq) from event e where e.launch = l.id) as kinds, (select jsonb_agg(to_jsonb(g)) from gate_state g where g.launch = l.id) as gates from launch l where l.id = $1`,
-        [ids[0]],
-        'bench_stuck',
-      );
-      console.error(JSON.stringify(at));
-      const history = await setting.embedded.client.workflow.getHandle(workflowId.launch(ids[0] ?? '')).fetchHistory();
-      for (const e of history.events ?? []) console.error(JSON.stringify(e, (k, v) => (k === 'data' && typeof v === 'object' ? Buffer.from(v as Uint8Array).toString().slice(0, 200) : v)).slice(0, 500));
-    }
-    if (performance.now() > end) throw new Error(`${ids.join(', ')} did not come to bake within 60 s; see the worker's log ${setting.embedded.logFile}`);
+    if (row?.['bakes'] === true) return;
+    if (performance.now() > end) throw new Error(`${id} did not come to bake within 2 min; see the worker's log ${setting.embedded.logFile}`);
     await pause(100);
   }
 }

@@ -11,10 +11,15 @@ export interface Times {
 /** Rest (ms) between two rollbacks that are measured alone, so that the first one's aftermath is not in the second. */
 const REST = 40;
 
+function slotOf(launch: BenchLaunch): string {
+  if (launch.slot === undefined) throw new Error(`${launch.id} measures nothing that could break`);
+  return launch.slot;
+}
+
 /** Breaks baking launches one after another: each is served its first bad sample when the one before is proven. */
 export async function breachInTurn(setting: Setting, launches: readonly BenchLaunch[]): Promise<Times> {
   const [off, proven]: [number[], number[]] = [[], []];
-  const watched = new Map(launches.map((launch) => [launch.slot, setting.observer.watch(launch.id, launch.flags)]));
+  const watched = new Map(launches.map((launch) => [slotOf(launch), setting.observer.watch(launch.id, launch.flags)]));
   await setting.page.breakInTurn([...watched.keys()], async (slot, servedAt) => {
     const seen = watched.get(slot);
     if (seen === undefined) throw new Error(`slot ${slot} is not watched`);
@@ -62,7 +67,7 @@ export interface Storm {
 /** Serves all launches their first bad sample at once. `wait` (ms) gathers their gates' questions first. */
 export async function breachAtOnce(setting: Setting, launches: readonly BenchLaunch[], wait: number): Promise<Storm> {
   const seen = launches.map((launch) => setting.observer.watch(launch.id, launch.flags));
-  const servedAt = await setting.page.breakAtOnce(launches.map((launch) => launch.slot), wait);
+  const servedAt = await setting.page.breakAtOnce(launches.map(slotOf), wait);
   const offs = await Promise.all(seen.map((one) => one.off));
   const provens = await Promise.all(seen.map((one) => one.proven));
   await checkRolledBack(setting, launches);

@@ -98,9 +98,14 @@ function isLoopback(url: string | undefined): boolean {
   return host === 'localhost' || host === '[::1]' || host.startsWith('127.');
 }
 
+/** Whether it was a deadline that stopped it, and no person. */
+function timedOut(signal: AbortSignal): boolean {
+  return signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError';
+}
+
 function failure(what: string, error: unknown, secrets: readonly string[], timeout: number, given: AbortSignal | undefined, deadline: AbortSignal): Error {
   // The axios error itself never leaves: it carries the request's headers, tokens included.
-  if (given?.aborted === true) return new Retryable(`${what}: stopped before it answered`);
+  if (given?.aborted === true) return new Retryable(`${what}: stopped before it answered${timedOut(given) ? ', its time was up' : ''}`);
   if (deadline.aborted) return new Retryable(`${what}: no whole answer within ${timeout} ms`);
   if (!(error instanceof AxiosError)) return new Retryable(`${what}: ${redact(error instanceof Error ? error.message : String(error), secrets)}`);
   const code = error.code ?? '';

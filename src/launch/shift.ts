@@ -9,10 +9,10 @@ import type { Change, FlagProvider, Snapshot } from '../providers/provider.ts';
 import { agreed, ask } from '../rollback/ask.ts';
 import { drawFor, look, valuesOf } from '../rollback/look.ts';
 import { rollbackState, type JournalEntry, type RollbackView } from '../store/journal.ts';
-import { page } from '../store/launches.ts';
-import { hold, Refusal } from '../store/people.ts';
+import type { NewEntry } from '../store/entries.ts';
 import { requestRollback } from '../store/request.ts';
-import { markApplied, markVoid, rememberStage, stageShifted, stageWitnessed, stillWanted, type NewEntry, type Remembered } from '../store/stages.ts';
+import { markApplied, markVoid, rememberStage, stageShifted, stageWitnessed, stillWanted, type Remembered } from '../store/stages.ts';
+import { callPerson } from '../watch/call-person.ts';
 import { failingChecks } from '../watch/checks.ts';
 
 /** One provider call's deadline, ms. */
@@ -62,7 +62,7 @@ export async function remember(house: House, launch: string, stageId: string): P
   const at = new Date(now).toISOString();
   const drift = flags.flatMap(({ flag }, index) => (snapshots[index] === undefined ? [] : (drifted(view, flag, snapshots[index]) ?? [])));
   if (drift.length > 0) {
-    await holdAndPage(house, launch, at, 'drift', drift.join('; '));
+    await callPerson(house, launch, 'drift', drift.join('; '));
     return { kind: 'wait', why: drift.join('; ') };
   }
   const seen = await look(house, flags.map(({ flag }) => ({ flag, drawn: view.candidates[flag.flag] ?? drawFor(view.order.plan, flag) })), signal);
@@ -84,16 +84,6 @@ export async function remember(house: House, launch: string, stageId: string): P
   };
   const checked = new Set([...view.order.plan.checklist, ...stage.checklist].filter((item) => item.check !== undefined && !failing.includes(item.id)).map((item) => item.id));
   return rememberStage(house.store, launch, stageId, entries, checked, event);
-}
-
-async function holdAndPage(house: House, launch: string, at: string, cause: 'drift' | 'witness' | 'readiness', text: string): Promise<void> {
-  try {
-    await hold(house.store, launch, 'gonogo', at, text, cause);
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-  }
-  const event: LaunchEvent = { kind: 'paged', at, by: house.hand, about: cause, text: `${launch}: ${text}`, commands: [] };
-  if (await page(house.store, launch, `${cause}:${text}`.slice(0, 200), event)) house.meter.paged();
 }
 
 async function writeUnit(house: House, view: RollbackView, stageId: string, provider: FlagProvider, entries: readonly JournalEntry[]): Promise<void> {
@@ -156,7 +146,7 @@ export async function shift(house: House, launch: string, stageId: string): Prom
   const now = await house.clock.now();
   const at = new Date(now).toISOString();
   if (drift !== undefined) {
-    await holdAndPage(house, launch, at, 'drift', drift);
+    await callPerson(house, launch, 'drift', drift);
     return 'drifted';
   }
   const after = await rollbackState(house.store, launch);
@@ -249,7 +239,7 @@ export async function witness(house: House, launch: string, stageId: string): Pr
   const since = Math.min(...entries.map((entry) => entry.appliedAt ?? view.now));
   const reason = `${bad.proof.flag}: the change of ${stageId} is not seen after 2 min: ${bad.trouble.detail}`;
   if (view.now - since >= SEE_WITHIN) {
-    if (bad.trouble.silent) await holdAndPage(house, launch, at, 'witness', reason);
+    if (bad.trouble.silent) await callPerson(house, launch, 'witness', reason);
     else {
       await requestRollback(house.store, launch, { kind: 'launch' }, { kind: 'witness', flag: bad.proof.flag, reason }, 'gonogo', now);
       house.nudge.stopped(launch);

@@ -6,7 +6,8 @@ import type { Change } from '../providers/provider.ts';
 import { fallbackWanted, fallbackWritten, rememberFallback } from '../store/fallback.ts';
 import { rollbackState, type JournalEntry, type RequestRow, type RollbackView } from '../store/journal.ts';
 import { holdInFallback } from '../store/people.ts';
-import { markApplied, type NewEntry } from '../store/stages.ts';
+import type { NewEntry } from '../store/entries.ts';
+import { markApplied } from '../store/stages.ts';
 import { agreed, ask } from './ask.ts';
 import { drawFor, look, valuesOf } from './look.ts';
 

@@ -28,7 +28,7 @@ export const urlSchema = z
   .describe('Base URL');
 
 const WHY: readonly (readonly [RegExp, Failed['reason']])[] = [
-  [/no whole answer within|timeout/i, 'timeout'],
+  [/no whole answer within|timeout|its time was up/i, 'timeout'],
   [/stopped before it answered/, 'other'],
   [/maxContentLength|larger than allowed/, 'too-large'],
   [/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EPIPE|ECONNRESET|socket hang up/, 'refused'],

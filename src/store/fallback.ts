@@ -1,7 +1,7 @@
+import { writeEntries, type NewEntry } from './entries.ts';
 import { appendEvent } from './events.ts';
 import type { FlagMark, LaunchEvent } from '../core/event.ts';
 import { lockLaunch } from './launches.ts';
-import type { NewEntry } from './stages.ts';
 import type { Store } from './store.ts';
 
 /** Journals a stage rollback's fallback before it is written: insert or return. False when the whole launch is asked for by now. */
@@ -10,33 +10,7 @@ export async function rememberFallback(store: Store, launch: string, stage: stri
     const row = await lockLaunch(tx, launch);
     const wide = await tx.selectFrom('rollback_request').select('scope').where('launch', '=', launch).where('scope', '=', 'launch').executeTakeFirst();
     if (row === undefined || (row.outcome !== null && row.outcome !== 'stuck') || wide !== undefined) return false;
-    for (const entry of entries) {
-      await tx.insertInto('candidate').values({ launch, flag: entry.flag, candidates: JSON.stringify(entry.candidates) }).onConflict((c) => c.doNothing()).execute();
-      await tx
-        .insertInto('journal')
-        .values({
-          launch,
-          stage: `${stage}!fallback`,
-          flag: entry.flag,
-          provider: entry.provider,
-          unit: entry.unit,
-          key: entry.key,
-          fallback: true,
-          snapshot: JSON.stringify(entry.snapshot),
-          target: JSON.stringify(entry.target),
-          before: JSON.stringify(entry.before),
-          undo: entry.undo,
-          witnesses: null,
-          written_revision: null,
-          restored_revision: null,
-          restored_as: null,
-          applied_at: null,
-          touched_at: null,
-          touched_by: null,
-        })
-        .onConflict((c) => c.doNothing())
-        .execute();
-    }
+    await writeEntries(tx, launch, `${stage}!fallback`, entries, true);
     return true;
   });
 }

@@ -1,11 +1,10 @@
 import { sql } from 'kysely';
 import { clearance, type Clearance, type Signature } from '../core/clearance.ts';
 import type { FlagProof, GateRecord, LaunchEvent, Outcome, State } from '../core/event.ts';
-import type { Exposure, FlagValue } from '../core/exposure.ts';
 import type { Order } from '../core/plan.ts';
 import { WATCH } from '../core/state.ts';
-import type { Candidate, Subject } from '../core/subject.ts';
-import type { Snapshot } from '../providers/provider.ts';
+import type { Subject } from '../core/subject.ts';
+import { writeEntries, type NewEntry } from './entries.ts';
 import { appendEvent, type Db } from './events.ts';
 import { rollbackState, type JournalEntry } from './journal.ts';
 import { launchRow, lockLaunch, stateNow } from './launches.ts';
@@ -50,19 +49,6 @@ export async function openStage(store: Store, launch: string, stage: string, at:
     await appendEvent(tx, launch, `stage-opened:${stage}`, { kind: 'stage-opened', at, by: 'gonogo', stage, round: 1, evidence }, await stateNow(tx, launch));
     return true;
   });
-}
-
-/** An entry for the journal: what the flag was, before the touch. */
-export interface NewEntry {
-  readonly flag: string;
-  readonly provider: string;
-  readonly unit: string;
-  readonly key: string;
-  readonly snapshot: Snapshot;
-  readonly target: Exposure;
-  readonly before: Readonly<Record<string, FlagValue>>;
-  readonly undo: string;
-  readonly candidates: readonly Candidate[];
 }
 
 /** Whether a stage's flags are in the journal and may be written. `wait` names what stands against it for now. */
@@ -124,38 +110,7 @@ export async function rememberStage(store: Store, launch: string, stageId: strin
       await appendEvent(tx, launch, `frozen:${stageId}:${against.until}`, frozen, await stateNow(tx, launch, true));
     }
     if (against !== undefined) return against;
-    for (const entry of entries) {
-      await tx.insertInto('candidate').values({ launch, flag: entry.flag, candidates: JSON.stringify(entry.candidates) }).onConflict((c) => c.doNothing()).execute();
-      await tx
-        .insertInto('journal')
-        .values({
-          launch,
-          stage: stageId,
-          flag: entry.flag,
-          provider: entry.provider,
-          unit: entry.unit,
-          key: entry.key,
-          snapshot: JSON.stringify(entry.snapshot),
-          target: JSON.stringify(entry.target),
-          before: JSON.stringify(entry.before),
-          undo: entry.undo,
-          witnesses: null,
-          written_revision: null,
-          restored_revision: null,
-          restored_as: null,
-          applied_at: null,
-          touched_at: null,
-          touched_by: null,
-        })
-        // What was never written may be remembered anew, after a person has looked at the drift.
-        .onConflict((c) =>
-          c
-            .columns(['launch', 'stage', 'flag'])
-            .doUpdateSet((row) => ({ snapshot: row.ref('excluded.snapshot'), before: row.ref('excluded.before'), undo: row.ref('excluded.undo'), phase: 'intent' }))
-            .where('journal.phase', '=', 'void'),
-        )
-        .execute();
-    }
+    await writeEntries(tx, launch, stageId, entries, false);
     await tx.updateTable('stage_state').set({ phase: 'shifting' }).where('launch', '=', launch).where('stage', '=', stageId).execute();
     await appendEvent(tx, launch, `cleared:${stageId}`, { kind: 'cleared', at: event.at, by: 'gonogo', stage: stageId });
     await appendEvent(tx, launch, `remembered:${stageId}${voided.length > 0 ? `:${known.lastSeq}` : ''}`, event, await stateNow(tx, launch));

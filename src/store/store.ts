@@ -78,8 +78,9 @@ export function openStore(options: StoreOptions): Store {
     listener,
     urgent: async (text, values, name) => (await rollback.query<Record<string, unknown>>({ text, values: [...values], name })).rows,
     prime: async () => {
-      const clients = await Promise.all(Array.from({ length: rollbackPool }, () => rollback.connect()));
-      await Promise.all(clients.map(rehearse));
+      const primed = await Promise.allSettled(Array.from({ length: rollbackPool }, async () => rehearse(await rollback.connect())));
+      const failed = primed.find((one) => one.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
     },
     close: async () => {
       await listener.close();

@@ -1,27 +1,13 @@
-import type { LaunchEvent } from '../core/event.ts';
 import type { Order } from '../core/plan.ts';
 import { idOf, pickWitnesses } from '../core/witness.ts';
 import type { House } from '../house.ts';
 import { agreed, ask } from '../rollback/ask.ts';
 import { rollbackState, type JournalEntry, type RollbackView } from '../store/journal.ts';
-import { page } from '../store/launches.ts';
-import { hold, Refusal } from '../store/people.ts';
 import { keepWitnesses } from '../store/stages.ts';
+import { callPerson } from './call-person.ts';
 
 /** One call's deadline, ms. */
 const CALL = 8_000;
-
-/** Holds the launch and pages a person, once per text: something that a rollback needs is not in order. */
-async function holdAndPage(house: House, launch: string, cause: 'witness' | 'readiness', text: string): Promise<void> {
-  const at = new Date(await house.clock.now()).toISOString();
-  try {
-    await hold(house.store, launch, 'gonogo', at, text, cause);
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-  }
-  const event: LaunchEvent = { kind: 'paged', at, by: house.hand, about: cause, text: `${launch}: ${text}`, commands: [] };
-  if (await page(house.store, launch, `${cause}:${text}`.slice(0, 200), event)) house.meter.paged();
-}
 
 /** The newest entry of each flag that was seen to change. */
 function witnessed(view: RollbackView): readonly JournalEntry[] {
@@ -55,7 +41,7 @@ async function repick(house: House, view: RollbackView, entry: JournalEntry): Pr
     return said.kind === 'value' && said.value !== candidate.baseline;
   });
   if (flipped.length > 0) await keepWitnesses(house.store, view.launch, entry.stage, entry.flag, pickWitnesses(flipped));
-  else await holdAndPage(house, view.launch, 'witness', `${entry.flag}: no witness is left that shows the change of ${entry.stage}; a rollback could not be proven by it`);
+  else await callPerson(house, view.launch, 'witness', `${entry.flag}: no witness is left that shows the change of ${entry.stage}; a rollback could not be proven by it`);
 }
 
 /** Asks the providers and evaluators whether a rollback could be done right now; what stands in its way holds and pages. */
@@ -64,5 +50,5 @@ export async function lookAtReadiness(house: House, launch: string, order: Order
   const byProvider = Map.groupBy(order.flags, (flag) => flag.provider);
   const found = await Promise.all([...byProvider].map(async ([name, flags]) => (await house.providers.get(name)?.check(flags, signal)) ?? []));
   const problems = found.flat();
-  if (problems.length > 0) await holdAndPage(house, launch, 'readiness', problems.map((one) => `${one.where}: ${one.message}`).join('; '));
+  if (problems.length > 0) await callPerson(house, launch, 'readiness', problems.map((one) => `${one.where}: ${one.message}`).join('; '));
 }

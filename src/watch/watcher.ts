@@ -304,7 +304,8 @@ async function clear(watch: Watch, now: number): Promise<void> {
   if (open === undefined || watch.state.requests.length > 0) return;
   const { house, launch, order } = watch;
   if (open.noGo !== undefined) {
-    if (Date.parse(open.noGo.recheckAt) <= now) await reopenStage(house.store, launch, open.stage, open.round, iso(now), `the recheck that ${open.noGo.person} asked for is due`);
+    if (open.noGo.meanwhile === 'roll-back') await stop(watch, { kind: 'launch' }, { kind: 'no-go', stage: open.stage, reason: open.noGo.reason });
+    else if (Date.parse(open.noGo.recheckAt) <= now) await reopenStage(house.store, launch, open.stage, open.round, iso(now), `the recheck that ${open.noGo.person} asked for is due`);
     return;
   }
   const news = watch.state.lastSeq !== watch.heardSeq;
