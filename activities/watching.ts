@@ -1,6 +1,6 @@
 import { CancelledFailure, Context } from '@temporalio/activity';
 import type { House } from '../src/house.ts';
-import { runWatch, type WatchEnd } from '../src/watch/watcher.ts';
+import { runWatch, type Owed, type WatchEnd } from '../src/watch/watcher.ts';
 import { again } from './failures.ts';
 
 /** The watcher's one long activity: it ends with the launch, or when a newer watcher rules. */
@@ -19,9 +19,17 @@ export function openWatching(house: House, shutDown: AbortSignal, loops: Set<Pro
   return {
     async watch(launch) {
       const context = Context.current();
-      const beat = setInterval(() => context.heartbeat(), BEAT);
-      context.heartbeat();
-      const loop: Promise<WatchEnd> = runWatch(house, launch, { signal: shutDown, beat: () => undefined });
+      // What the database never heard of outlives this process in the heartbeat, and is handed on by each attempt to the next.
+      let owed = (context.info.heartbeatDetails as readonly Owed[] | undefined) ?? [];
+      const send = () => context.heartbeat(owed);
+      const beat = setInterval(send, BEAT);
+      send();
+      const note = (now: readonly Owed[]) => {
+        const changed = now !== owed;
+        owed = now;
+        if (changed) send();
+      };
+      const loop: Promise<WatchEnd> = runWatch(house, launch, { signal: shutDown, beat: note, owed });
       loops.add(loop);
       void loop.catch(() => undefined).finally(() => loops.delete(loop));
       try {

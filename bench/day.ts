@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { WorkflowClient } from '@temporalio/client';
+import { setTimeout as pause } from 'node:timers/promises';
 import { off } from '../src/core/exposure.ts';
 import { toolPath } from '../src/embedded/tools.ts';
 import { openEvaluator } from '../src/evaluators/index.ts';
@@ -53,8 +53,9 @@ export async function bakeForADay(embedded: Embedded): Promise<Day | undefined> 
         await env.sleep(Math.max(ms, HOUR));
         return;
       }
-      await Promise.race([new Promise((resolve) => setTimeout(resolve, 100)), new Promise((resolve) => signal?.addEventListener('abort', resolve))]);
-      if (signal?.aborted !== true) await env.sleep(ms);
+      // News ends a sleep, as it does in real time.
+      const news = await Promise.race([pause(100, false), new Promise<boolean>((resolve) => signal?.addEventListener('abort', () => resolve(true)))]);
+      if (!news) await env.sleep(ms);
     },
   };
   const source = scriptedSource(clock.now, () => 0);
@@ -76,9 +77,8 @@ export async function bakeForADay(embedded: Embedded): Promise<Day | undefined> 
     await flags.create(order.flags.map(({ key }) => ({ key, type: 'boolean' as const, offValue: false, exposure: off(true), exposed: true, owner: 'bench', description: key })), { by: 'bench' });
     const began = performance.now();
     const input: LaunchInput = { launch: id, order, startedBy: 'bench', speed: 1, heartbeat: 0 };
-    // By a plain client: the environment's own unlocks time once for each that waits.
-    const client = new WorkflowClient({ connection: env.connection });
-    const handle = await client.start(NAMES.launch, { workflowId: workflowId.launch(id), taskQueue: queues(prefix).launch, args: [input] });
+    // By the environment's client: time is skipped while it waits for a result.
+    const handle = await env.client.workflow.start(NAMES.launch, { workflowId: workflowId.launch(id), taskQueue: queues(prefix).launch, args: [input] });
     const ending: unknown = await handle.result();
     const seconds = (performance.now() - began) / 1_000;
     if ((ending as { outcome?: string }).outcome !== 'launched') throw new Error(`the 24 h bake ended ${JSON.stringify(ending)}; expected launched`);

@@ -1,5 +1,6 @@
 import os from 'node:os';
 import { parseArgs } from 'node:util';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { bakeForADay } from './day.ts';
 import { openSetting, startEmbedded, type Embedded, type Setting } from './embedded.ts';
 import { ceilingRow, latency, latencyRows, ms, table, type Latency, type Row } from './figures.ts';
@@ -19,6 +20,8 @@ if (unknown.length > 0) {
 /** How many times each latency is measured, how many launches break or bake at once, and over how long (s) CPU is counted. */
 const size = asked.quick ? { n: 50, wave: 25, many: 50, seconds: 20 } : { n: 500, wave: 50, many: 200, seconds: 60 };
 
+// The SDK says only what goes wrong; signals are ours.
+Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
 const say = (text: string): void => console.error(`${(performance.now() / 1_000).toFixed(0).padStart(4)} s  ${text}`);
 const percent = (value: number): string => `${value.toFixed(1)} %`;
 const kilobytes = (value: number): string => `${(value / 1_000).toFixed(0)} KB`;
@@ -100,6 +103,8 @@ async function load(embedded: Embedded): Promise<readonly Row[]> {
 }
 
 const embedded = await startEmbedded();
+// Servers outlive this program unless they are told.
+for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) process.once(signal, () => void embedded.close().finally(() => process.exit(code)));
 const rows: Row[] = [];
 const loadBefore = os.loadavg()[0] ?? 0;
 try {

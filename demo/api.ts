@@ -1,4 +1,6 @@
-/** gonogo's HTTP API as one person uses it. Everything throws ApiError when the answer is not 2xx. */
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** gonogo's HTTP API as one person uses it. A 503 is asked again for a while; everything throws ApiError when the answer is not 2xx. */
 export interface Api {
   readonly get: <T>(path: string) => Promise<T>;
   readonly text: (path: string, accept: string) => Promise<string>;
@@ -6,7 +8,7 @@ export interface Api {
   readonly put: <T>(path: string, body: unknown, headers?: Readonly<Record<string, string>>) => Promise<T>;
 }
 
-/** The API said no, or nothing. `status` 0: it could not be reached. */
+/** The API said no, with its stable code. */
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string;
@@ -19,10 +21,23 @@ export class ApiError extends Error {
 }
 
 const DEADLINE = 15_000;
+/** A 503 confirms nothing, and every request of the demo may be sent again. */
+const TRIES = 6;
+const PAUSE = 500;
 
 /** Opens the API with a person's token. */
 export function openApi(url: string, token: string): Api {
   const call = async (method: string, path: string, body: unknown, headers: Readonly<Record<string, string>>): Promise<Response> => {
+    for (let left = TRIES; ; left -= 1) {
+      try {
+        return await once(method, path, body, headers);
+      } catch (error) {
+        if (!(error instanceof ApiError && error.status === 503) || left <= 1) throw error;
+        await pause(PAUSE);
+      }
+    }
+  };
+  const once = async (method: string, path: string, body: unknown, headers: Readonly<Record<string, string>>): Promise<Response> => {
     const answer = await fetch(`${url}${path}`, {
       method,
       headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { LaunchEvent } from '../src/core/event.ts';
 import type { LaunchView, StageView } from '../src/core/view.ts';
+import { ApiError, type Api } from './api.ts';
 import type { Crew } from './people.ts';
 import type { Story } from './story.ts';
 
@@ -19,12 +20,13 @@ export interface Drive {
 
 /** How often the launch is looked at, ms. */
 const LOOK_EVERY = 150;
+const TRIES = 3;
 
 /** Starts a launch, ticks and signs every stage as the right people, and tells its events, until it is over or held in its fallback mode. Rejects when it is held for another reason, or after `within` ms. */
 export async function drive(to: Drive, within: number): Promise<LaunchView> {
   const { crew, story } = to;
   const starter = crew.as('releaser');
-  const { id } = await starter.post<{ id: string }>('/api/launches', to.body, { 'idempotency-key': randomUUID() });
+  const id = await begin(starter, to.body);
   story.line(`launch ${id}, started by ${starter.name}`);
   const deadline = performance.now() + within;
   const cleared = new Set<string>();
@@ -52,6 +54,19 @@ export async function drive(to: Drive, within: number): Promise<LaunchView> {
   }
 }
 
+/** Starts it; on a machine so busy that something was not ready in time, once more, with the same key. */
+async function begin(starter: Api, body: Drive['body']): Promise<string> {
+  const key = randomUUID();
+  for (let left = TRIES; ; left -= 1) {
+    try {
+      return (await starter.post<{ id: string }>('/api/launches', body, { 'idempotency-key': key })).id;
+    } catch (error) {
+      if (!(error instanceof ApiError && error.code === 'not_ready') || left <= 1) throw error;
+      await pause(2_000);
+    }
+  }
+}
+
 /** Ticks what people tick and signs what they sign: each in their own role, on the plan and the evidence they are shown. */
 async function clear({ crew, story }: Drive, id: string, view: LaunchView, stage: StageView): Promise<void> {
   const open = stage.checklist.filter((item) => !item.machine && !item.done);
@@ -63,11 +78,20 @@ async function clear({ crew, story }: Drive, id: string, view: LaunchView, stage
   if (open.length > 0) {
     const by = Map.groupBy(open, (item) => item.role ?? 'release-engineer');
     const machine = stage.checklist.filter((item) => item.machine).length;
-    story.line(`  ${[...by].map(([role, items]) => `${crew.as(role).name} ticked ${items.length}`).join(', ')}${machine === 0 ? '' : `; the machine checks ${machine}`}`);
+    story.line(
+      `  ${[...by].map(([role, items]) => `${crew.as(role).name} ticked ${items.length}`).join(', ')}${machine === 0 ? '' : `; the machine checks ${machine}`}`,
+    );
   }
   const wanted = stage.signOffs.filter((one) => one.missing > 0);
   for (const { role } of wanted) {
-    await crew.as(role).post(`/api/launches/${id}/stages/${stage.id}/sign-offs`, { role, decision: 'go', planHash: view.plan.hash, ...(stage.seal === undefined ? {} : { seal: stage.seal }) });
+    await crew
+      .as(role)
+      .post(`/api/launches/${id}/stages/${stage.id}/sign-offs`, {
+        role,
+        decision: 'go',
+        planHash: view.plan.hash,
+        ...(stage.seal === undefined ? {} : { seal: stage.seal }),
+      });
   }
   story.line(`  GO for ${stage.id}: ${wanted.map(({ role }) => `${crew.as(role).name} (${role})`).join(', ')}`);
 }

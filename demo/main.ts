@@ -15,8 +15,8 @@ import { throughWeb } from './web-plan.ts';
 import { sweepLeftovers } from './leftovers.ts';
 
 const ENVIRONMENT = 'stage';
-/** 24 h are 5 s: long enough for five measurements of each gate. The windows of the queries stay as they are. */
-const SPEED = 17_280;
+/** 24 h are 3 s: three measurements of each gate. The windows of the queries stay as they are. */
+const SPEED = 28_800;
 const PREFIX = 'gonogo-demo-';
 /** A launch of the demo takes half a minute on a quiet machine; one that takes so long is stuck. */
 const LAUNCH_WITHIN = 240_000;
@@ -29,10 +29,16 @@ interface Told {
 }
 
 const stay = process.argv.includes('--stay');
-const out = path.join(ROOT, '.gonogo', 'demo');
+const out = outFrom(process.argv);
 const stops = openStops();
 const story = openStory((line) => process.stdout.write(`${line}\n`));
 let ending: Promise<void> | undefined;
+
+/** Where reports and logs go: `--out <dir>`. */
+function outFrom(args: readonly string[]): string {
+  const at = args.indexOf('--out');
+  return at === -1 ? path.join(ROOT, '.gonogo', 'demo') : path.resolve(args[at + 1] ?? '.');
+}
 
 /** Stops every server, once, whoever asks. */
 function end(data: string): Promise<void> {
@@ -79,7 +85,10 @@ function proofOf({ view, report }: Told, flags: number): string {
 
 async function tellAll(data: string): Promise<readonly string[]> {
   const prometheus = toolPath('prometheus') !== undefined;
-  if (!prometheus) story.line('! no Prometheus can be had here: the gates read the numbers of the marketplace itself, through the `web` source, by a plan made from communications.yaml');
+  if (!prometheus)
+    story.line(
+      '! no Prometheus can be had here: the gates read the numbers of the marketplace itself, through the `web` source, by a plan made from communications.yaml',
+    );
   const stack = await startStack({
     data,
     logs: path.join(out, 'logs'),
@@ -94,25 +103,27 @@ async function tellAll(data: string): Promise<readonly string[]> {
   const plan = prometheus ? { planYaml: text } : { plan: throughWeb(text) };
   const body = { ...plan, environment: ENVIRONMENT, speed: SPEED };
   const driven = { crew: stack.crew, story };
-  story.line(`plans/communications.yaml in ${ENVIRONMENT} at ${SPEED} times the speed: a bake of 24 h is 5 s; the windows of its queries stay 1 m`);
+  story.line(`plans/communications.yaml in ${ENVIRONMENT} at ${SPEED} times the speed: a bake of 24 h is 3 s; the windows of its queries stay 1 m`);
 
   story.heading('1. All is well');
   const one = await drive({ ...driven, body }, LAUNCH_WITHIN);
   expect('the first launch', one.outcome, 'launched');
   const opened = await market.communications('1');
-  expect("chat for contract 1, asked of the app", opened.chat.open, true);
-  expect("the mode of chat, asked of the app", opened.chat.mode, 'ws+sse');
+  expect('chat for contract 1, asked of the app', opened.chat.open, true);
+  expect('the mode of chat, asked of the app', opened.chat.mode, 'ws+sse');
   const first = { view: one, report: await keepReport(stack, one, '1-launched') };
   await turnBack(stack, one);
   expect('chat for contract 1 after the flags were turned back', (await market.until('1', (now) => !now.chat.open)).chat.open, false);
   story.line('  the flags are turned back by hand: the baseline of the next launch');
 
   story.heading('2. Stage 2 is broken: whoever has the beta gets no notifications');
-  const breakAt = (stage: string, what: 'notifications' | 'chat') => async (event: LaunchEvent): Promise<void> => {
-    if (event.kind !== 'witnessed' || event.stage !== stage) return;
-    await market.break(what);
-    story.line(`  (the demo breaks ${what} for those who have ${stage})`);
-  };
+  const breakAt =
+    (stage: string, what: 'notifications' | 'chat') =>
+    async (event: LaunchEvent): Promise<void> => {
+      if (event.kind !== 'witnessed' || event.stage !== stage) return;
+      await market.break(what);
+      story.line(`  (the demo breaks ${what} for those who have ${stage})`);
+    };
   const breakNotifications = breakAt('chat_notifications_beta', 'notifications');
   let renewed: Promise<void> | undefined;
   const two = await drive(
@@ -134,7 +145,8 @@ async function tellAll(data: string): Promise<readonly string[]> {
   const second = { view: two, report: await keepReport(stack, two, '2-rolled-back') };
   const secondProof = proofOf(second, 5);
   await renewed;
-  if (stack.prometheus !== undefined) story.line('  a Prometheus without memory for the third launch: the drops would stay in its 1 m windows for another minute');
+  if (stack.prometheus !== undefined)
+    story.line('  a Prometheus without memory for the third launch: the drops would stay in its 1 m windows for another minute');
 
   story.heading('3. Stage 4 is broken: chat is slow for everyone who has the full release');
   const three = await drive({ ...driven, body, onEvent: breakAt('chat_full_release', 'chat') }, LAUNCH_WITHIN);
@@ -188,12 +200,14 @@ async function leaveRunning(stack: Stack, told: Story): Promise<void> {
   told.line(`  export GONOGO_URL=${stack.url}`);
   for (const [name, token] of stack.tokens) told.line(`  ${name.padEnd(14)} export GONOGO_TOKEN=${token}`);
   told.line(`  the app:   curl ${stack.marketplace.url}/api/marketplace/contracts/1/communications/`);
-  told.line(`  break it:  curl -X POST -H 'content-type: application/json' -d '{"what":"notifications"}' ${stack.marketplace.admin}/break    (or "chat"; /mend mends it)`);
+  told.line(
+    `  break it:  curl -X POST -H 'content-type: application/json' -d '{"what":"notifications"}' ${stack.marketplace.admin}/break    (or "chat"; /mend mends it)`,
+  );
   await new Promise(() => undefined);
 }
 
 await sweepLeftovers(PREFIX);
-rmSync(out, { recursive: true, force: true });
+for (const old of ['reports', 'logs']) rmSync(path.join(out, old), { recursive: true, force: true });
 mkdirSync(path.join(out, 'reports'), { recursive: true });
 const data = mkdtempSync(path.join(os.tmpdir(), `${PREFIX}${process.pid}-`));
 chmodSync(data, 0o711); // Postgres runs as another user when this runs as root
@@ -209,9 +223,9 @@ try {
 } catch (error) {
   // Told by a signal to end, what breaks off is no failure of the demo.
   if (ending === undefined) {
+    process.exitCode = 1;
     story.line(`✗ the demo failed: ${error instanceof Error ? error.message : String(error)}`);
     story.line(`  logs: ${path.join(out, 'logs')}`);
-    process.exitCode = 1;
   }
   last = [];
 }

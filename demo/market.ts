@@ -36,8 +36,12 @@ export function openMarket({ url, admin }: { readonly url: string; readonly admi
   return {
     communications,
     until: (contract, so) => wait(PATIENCE, `contract ${contract}`, async () => only(await communications(contract), so)),
-    break: async (what) => void (await breaker.post('/break', { what })),
-    mend: async () => void (await breaker.post('/mend', {})),
+    break: async (what) => {
+      await breaker.post('/break', { what });
+    },
+    mend: async () => {
+      await breaker.post('/mend', {});
+    },
     fastAgain: (limit) =>
       wait(PATIENCE, 'the p95 of the newest messages', async () => {
         const { chat } = await app.get<Numbers>('/numbers');
@@ -73,15 +77,15 @@ async function ask(prometheus: string, query: string): Promise<boolean> {
 /** Asks each 150 ms until there is an answer; what it throws counts as none, and is told when the time is over. */
 async function wait<T>(ms: number, what: string, attempt: () => Promise<T | undefined>): Promise<T> {
   const deadline = performance.now() + ms;
-  let last: unknown;
+  let last = '';
   for (;;) {
     try {
       const answer = await attempt();
       if (answer !== undefined) return answer;
     } catch (error) {
-      last = error;
+      last = ` (${error instanceof Error ? error.message : String(error)})`;
     }
-    if (performance.now() > deadline) throw new Error(`${what}: not as expected after ${ms / 1_000} s${last === undefined ? '' : ` (${String(last)})`}`);
+    if (performance.now() > deadline) throw new Error(`${what}: not as expected after ${ms / 1_000} s${last}`);
     await pause(150);
   }
 }

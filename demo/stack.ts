@@ -5,7 +5,7 @@ import { loadConfig, type Config } from '../src/config.ts';
 import { startPostgres } from '../src/embedded/postgres.ts';
 import { freePort, startProcess } from '../src/embedded/process.ts';
 import { startPrometheus, type Prometheus } from '../src/embedded/prometheus.ts';
-import { startTemporal } from '../src/embedded/temporal.ts';
+import { startTemporal, type Temporal } from '../src/embedded/temporal.ts';
 import { toolPath } from '../src/embedded/tools.ts';
 import { loadRegistry, type Registry } from '../src/flags/registry.ts';
 import { seedFlags } from '../src/flags/seed.ts';
@@ -34,6 +34,10 @@ export interface StackOptions {
   readonly prometheus?: (targets: { readonly marketplace: string; readonly api: string }) => unknown;
   /** The window of the marketplace's own numbers, s. */
   readonly window?: number;
+  /** Servers that run already, to be used instead of new ones: they are left running. */
+  readonly servers?: { readonly postgres: string; readonly temporal: string };
+  /** Prefix of the task queues; needed where a Temporal is shared. */
+  readonly taskQueue?: string;
   /** Sources of alerts: name to its token. */
   readonly alertTokens?: Readonly<Record<string, string>>;
   /** Every server is registered here as it starts, so that the caller can stop what there is whatever happens. */
@@ -70,15 +74,10 @@ export interface Stack {
   readonly prometheus: { readonly url: string; /** Another one, without memory, on the same port. */ readonly renew: () => Promise<void> } | undefined;
 }
 
-/** What gonogo and the marketplace read flags with. */
-const SERVICES = ['gonogo-evaluator', 'marketplace'] as const;
-
 /** Starts everything, as `gonogo start` does, with the marketplace in a process of its own. Rejects when one of them cannot be had. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { data, logs, say, stops } = options;
   for (const dir of [data, logs]) mkdirSync(dir, { recursive: true, mode: 0o711 });
-  const temporalCli = toolPath('temporal');
-  if (temporalCli === undefined) throw new Error('the Temporal CLI is missing; expected it in TEMPORAL_CLI, .tools/ or on PATH. Run "npm run setup"');
   const registry = registryOf(path.join(ROOT, 'plans', 'flags.yaml'));
   const [apiPort, appPort, adminPort] = [await freePort(), await freePort(), await freePort()];
   const marketplace = { url: `http://127.0.0.1:${appPort}`, admin: `http://127.0.0.1:${adminPort}` };
@@ -91,27 +90,53 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const bundling = workflowBundle();
   const prometheusConfig = options.prometheus?.({ marketplace: `127.0.0.1:${appPort}`, api: `127.0.0.1:${apiPort}` });
   const [postgres, temporal, prometheus] = await settled([
-    noted(startPostgres({ dataDir: path.join(data, 'postgres'), log: say })),
-    noted(startTemporal({ cli: temporalCli, dbFile: path.join(data, 'temporal', 'temporal.db'), headless: true, log: say })),
+    options.servers === undefined ? noted(startPostgres({ dataDir: path.join(data, 'postgres'), log: say })) : { url: options.servers.postgres },
+    options.servers === undefined ? noted(startOwnTemporal(path.join(data, 'temporal', 'temporal.db'), say)) : { address: options.servers.temporal },
     prometheusConfig === undefined ? undefined : startRenewable(path.join(data, 'prometheus'), prometheusConfig, stops, say),
     bundling,
   ]);
   const people = await prepare(postgres.url, registry, options.environment);
   const configFile = path.join(logs, 'gonogo.yaml');
-  writeFileSync(configFile, stringify(configText({ apiPort, temporal: temporal.address, marketplace: marketplace.url, prometheus: prometheus?.url, alertTokens: options.alertTokens })));
+  writeFileSync(
+    configFile,
+    stringify(
+      configText({
+        apiPort,
+        temporal: temporal.address,
+        taskQueue: options.taskQueue,
+        marketplace: marketplace.url,
+        prometheus: prometheus?.url,
+        alertTokens: options.alertTokens,
+      }),
+    ),
+  );
   const config = loadConfig(configFile, {
     GONOGO_DATABASE_URL: postgres.url,
-    EVALUATOR_TOKEN: people.services['gonogo-evaluator'],
+    EVALUATOR_TOKEN: people.services.evaluator,
     ...Object.fromEntries(Object.entries(options.alertTokens ?? {}).map(([name, token]) => [alertVariable(name), token])),
   });
 
   const log = openLog({ secrets: config.secrets, to: createWriteStream(path.join(logs, 'gonogo.log'), { flags: 'a', mode: 0o600 }) });
   const telemetry = openTelemetry();
   const runtime = installRuntime(log, telemetry.registry);
-  stops.add(() => Promise.resolve(runtime.stop()));
+  stops.add(() => {
+    runtime.stop();
+    return Promise.resolve();
+  });
   const serving = await noted(startServing(config, { log, registry, metrics: telemetry.registry, speed: true }));
   say(`gonogo's API at ${serving.url}`);
-  const app = noted(startMarketplace({ marketplace, appPort, adminPort, api: serving.url, token: people.services.marketplace, logs, prometheus: prometheus?.url, window: options.window }));
+  const app = noted(
+    startMarketplace({
+      marketplace,
+      appPort,
+      adminPort,
+      api: serving.url,
+      token: people.services.marketplace,
+      logs,
+      prometheus: prometheus?.url,
+      window: options.window,
+    }),
+  );
   const [, started] = await settled([noted(startWorker(config, { log, meter: telemetry.meter })), app]);
   say(`the marketplace at ${marketplace.url} (pid ${started.pid})`);
   return { url: serving.url, config, registry, crew: openCrew(serving.url, people.tokens), tokens: people.tokens, marketplace, prometheus };
@@ -123,6 +148,12 @@ async function settled<T extends readonly unknown[]>(work: T): Promise<{ -readon
   const failed = done.find((one) => one.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
   return done.map((one) => (one.status === 'fulfilled' ? one.value : undefined)) as { -readonly [K in keyof T]: Awaited<T[K]> };
+}
+
+async function startOwnTemporal(dbFile: string, say: (line: string) => void): Promise<Temporal> {
+  const cli = toolPath('temporal');
+  if (cli === undefined) throw new Error('the Temporal CLI is missing; expected it in TEMPORAL_CLI, .tools/ or on PATH. Run "npm run setup"');
+  return startTemporal({ cli, dbFile, headless: true, log: say });
 }
 
 function registryOf(file: string): Registry {
@@ -153,16 +184,24 @@ async function startRenewable(dir: string, config: unknown, stops: Stops, say: (
 }
 
 /** Schemas, the registry's flags as they are in the environment, and everybody's tokens. */
-async function prepare(url: string, registry: Registry, environment: string): Promise<{ readonly tokens: ReadonlyMap<string, string>; readonly services: Record<(typeof SERVICES)[number], string> }> {
+async function prepare(
+  url: string,
+  registry: Registry,
+  environment: string,
+): Promise<{
+  readonly tokens: ReadonlyMap<string, string>;
+  /** What gonogo and the marketplace read flags with. */ readonly services: { readonly evaluator: string; readonly marketplace: string };
+}> {
   const store = openStore({ url, pool: 2, rollbackPool: 1 });
   try {
     await migrate(store);
     const flags = await openFlagStore(url, { primed: 1 });
     await seedFlags(flags, registry, environment, (provider) => provider === 'builtin', 'demo').finally(() => flags.close());
-    const make = async (name: string, roles: readonly string[]): Promise<string> => (await createToken(store, { person: name, roles, label: 'demo', by: 'demo' })).token;
+    const make = async (name: string, roles: readonly string[]): Promise<string> =>
+      (await createToken(store, { person: name, roles, label: 'demo', by: 'demo' })).token;
     const tokens = new Map<string, string>();
     for (const person of PEOPLE) tokens.set(person.name, await make(person.name, person.roles));
-    return { tokens, services: { 'gonogo-evaluator': await make('gonogo-evaluator', []), marketplace: await make('marketplace', []) } };
+    return { tokens, services: { evaluator: await make('evaluator', []), marketplace: await make('marketplace', []) } };
   } finally {
     await store.close();
   }
@@ -174,12 +213,13 @@ const alertVariable = (name: string): string => `ALERT_TOKEN_${name.toUpperCase(
 function configText(to: {
   readonly apiPort: number;
   readonly temporal: string;
+  readonly taskQueue: string | undefined;
   readonly marketplace: string;
   readonly prometheus: string | undefined;
   readonly alertTokens: Readonly<Record<string, string>> | undefined;
 }): unknown {
   return {
-    temporal: { address: to.temporal },
+    temporal: { address: to.temporal, ...(to.taskQueue === undefined ? {} : { taskQueue: to.taskQueue }) },
     database: { url: '${GONOGO_DATABASE_URL}' },
     server: { port: to.apiPort },
     people: Object.fromEntries(PEOPLE.map((person) => [person.name, [...person.roles]])),
@@ -191,7 +231,11 @@ function configText(to: {
       app: { kind: 'web', url: `${to.marketplace}/numbers` },
       ...(to.prometheus === undefined ? {} : { prometheus: { kind: 'prometheus', url: to.prometheus } }),
     },
-    ...(to.alertTokens === undefined ? {} : { hooks: { alertmanager: Object.fromEntries(Object.keys(to.alertTokens).map((name) => [name, { token: `\${${alertVariable(name)}}`, plans: ['*'] }])) } }),
+    ...(to.alertTokens === undefined
+      ? {}
+      : {
+          hooks: { alertmanager: Object.fromEntries(Object.keys(to.alertTokens).map((name) => [name, { token: `\${${alertVariable(name)}}`, plans: ['*'] }])) },
+        }),
     registry: path.join(ROOT, 'plans', 'flags.yaml'),
     plansDir: path.join(ROOT, 'plans'),
   };
@@ -213,6 +257,7 @@ async function startMarketplace(to: {
     MARKETPLACE_ADMIN_PORT: String(to.adminPort),
     FLAGS_URL: to.api,
     FLAGS_TOKEN: to.token,
+    MARKETPLACE_PARENT: String(process.pid),
     ...(to.prometheus === undefined ? {} : { PROMETHEUS_URL: to.prometheus }),
     ...(to.window === undefined ? {} : { MARKETPLACE_WINDOW_SECONDS: String(to.window) }),
   };

@@ -99,7 +99,7 @@ function isLoopback(url: string | undefined): boolean {
 }
 
 /** Whether it was a deadline that stopped it, and no person. */
-function timedOut(signal: AbortSignal): boolean {
+export function timedOut(signal: AbortSignal): boolean {
   return signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError';
 }
 

@@ -1,10 +1,13 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { loadConfig } from '../src/config.ts';
+import { startAlertmanager } from './support/servers/alertmanager.ts';
+import { startPrometheus } from './support/servers/prometheus.ts';
 import { hasTool, requireTool } from './support/servers/require-tool.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
@@ -40,7 +43,10 @@ describe.skipIf(!hasTool('docker-compose'))('docker-compose.yml', { timeout: 60_
     writeFileSync(empty, '');
     const args = ['--env-file', empty, '-f', path.join(ROOT, 'docker-compose.yml'), '--profile', 'demo', 'config'];
     try {
-      const { stdout } = await promisify(execFile)(requireTool('docker-compose'), args, { cwd: dir, env: { PATH: process.env['PATH'] ?? '', HOME: dir, ...env } });
+      const { stdout } = await promisify(execFile)(requireTool('docker-compose'), args, {
+        cwd: dir,
+        env: { PATH: process.env['PATH'] ?? '', HOME: dir, ...env },
+      });
       return { ok: true, services: (parse(stdout) as { services: Record<string, Service> }).services };
     } catch (error) {
       return { ok: false, said: error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error) };
@@ -85,5 +91,43 @@ describe.skipIf(!hasTool('docker-compose'))('docker-compose.yml', { timeout: 60_
 
   it('takes a secret that is set to nothing for one that is not set', async () => {
     expect(await config({ ...secrets, POSTGRES_PASSWORD: '' })).toMatchObject({ ok: false });
+  });
+});
+
+describe('the files that docker-compose.yml mounts', () => {
+  let dir: string;
+  beforeAll(() => {
+    dir = mkdtempSync(path.join(os.tmpdir(), 'gonogo-compose-files-'));
+    writeFileSync(path.join(dir, 'token'), 'a'.repeat(64));
+  });
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+  const mounted = (name: string): string =>
+    readFileSync(path.join(ROOT, 'docker', name), 'utf8').replaceAll('/run/secrets/alertmanager_token', path.join(dir, 'token'));
+
+  it('hold a config that server and workers take, its secrets by reference', () => {
+    writeFileSync(path.join(dir, 'gonogo.yaml'), mounted('gonogo.yaml'));
+    const config = loadConfig(path.join(dir, 'gonogo.yaml'), {
+      GONOGO_DATABASE_URL: 'postgres://gonogo:secret@postgres:5432/gonogo',
+      GONOGO_EVALUATOR_TOKEN: 'gng_x',
+    });
+    expect(config.hooks.alertmanager['main']).toEqual({ token: 'a'.repeat(64), plans: ['*'] });
+    expect(Object.keys(config.evaluators).sort()).toEqual(['http', 'ofrep', 'store']);
+    expect(Object.keys(config.sources).sort()).toEqual(['app', 'prometheus']);
+  });
+
+  it.skipIf(!hasTool('alertmanager'))('hold a config that a real Alertmanager takes, wired to the webhook', async () => {
+    const alertmanager = await startAlertmanager(parse(mounted('alertmanager.yml')));
+    const status = await (await fetch(`${alertmanager.url}/api/v2/status`)).text().finally(alertmanager.stop);
+    expect(status).toContain(`credentials_file: ${path.join(dir, 'token')}`);
+    // Alertmanager shows no address of a webhook.
+    expect(mounted('alertmanager.yml')).toContain('url: http://server:7077/hooks/alertmanager');
+  });
+
+  it.skipIf(!hasTool('prometheus'))('hold targets and rules that a real Prometheus takes', async () => {
+    writeFileSync(path.join(dir, 'alerts.yml'), mounted('alerts.yml'));
+    const config = parse(mounted('prometheus.yml').replace('/etc/prometheus/alerts.yml', path.join(dir, 'alerts.yml'))) as unknown;
+    const prometheus = await startPrometheus(config);
+    const rules = await (await fetch(`${prometheus.url}/api/v1/rules`)).text().finally(prometheus.stop);
+    for (const name of ['ChatSlow', 'GonogoWatcherSilent', 'GonogoRollbackStuck']) expect(rules).toContain(name);
   });
 });

@@ -1,5 +1,8 @@
-/** What can be broken in the marketplace: only for those who have the new feature. */
-export const FAULTS = ['notifications', 'chat'] as const;
+/**
+ * What can be broken in the marketplace: `notifications` and `chat` only for those who have the new feature;
+ * `disputes` (they go overdue) for the whole app, whatever the flags say: what alerts are for.
+ */
+export const FAULTS = ['notifications', 'chat', 'disputes'] as const;
 
 /** One of them. */
 export type Fault = (typeof FAULTS)[number];

@@ -64,7 +64,8 @@ export async function openFlags(url: string, token: string, onFailure: (flag: st
 
   return {
     on: (flag, who) => read(flag, who, () => client.getBooleanDetails(flag, false, { ...who })),
-    transport: async (who) => ((await read('chat.transport', who, () => client.getStringDetails('chat.transport', 'full', { ...who }))) === 'sse-only' ? 'sse-only' : 'full'),
+    transport: async (who) =>
+      (await read('chat.transport', who, () => client.getStringDetails('chat.transport', 'full', { ...who }))) === 'sse-only' ? 'sse-only' : 'full',
     close: () => OpenFeature.close(),
   };
 }

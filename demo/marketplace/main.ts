@@ -45,6 +45,14 @@ const visit = async (id: string): Promise<void> => {
 const stopTraffic = startTraffic({ flags, metrics, faults, visit });
 console.log(JSON.stringify({ listening: `http://${host}:${port}`, admin: `http://127.0.0.1:${adminPort}`, pid: process.pid }));
 
+// Whoever started it may be killed without a word: nobody would stop it then.
+const parent = process.env['MARKETPLACE_PARENT'];
+if (parent !== undefined) {
+  setInterval(() => {
+    if (process.ppid !== Number(parent)) process.exit(0);
+  }, 1_000);
+}
+
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.once(signal, () => {
     stopTraffic();

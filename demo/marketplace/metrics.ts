@@ -19,7 +19,12 @@ export interface Metrics {
 
 /** The same numbers as the queries of plans/communications.yaml ask for, over a window. */
 export interface Recent {
-  readonly chat: { readonly p95_seconds: number | null; /** Of the newest twenty of them. */ readonly newest_p95_seconds: number | null; readonly deliveries: number; readonly slow_fallbacks: number };
+  readonly chat: {
+    readonly p95_seconds: number | null;
+    /** Of the newest twenty of them. */ readonly newest_p95_seconds: number | null;
+    readonly deliveries: number;
+    readonly slow_fallbacks: number;
+  };
   readonly notifications: { readonly total: number; readonly dropped: number; readonly duplicates: number };
   readonly disputes: { readonly overdue: number; readonly late_timers: number };
 }
@@ -38,14 +43,31 @@ const NEWEST = 20;
 export function openMetrics(dumpMadeAt: number, window: number): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  const chat = new Histogram({ name: 'chat_delivery_seconds', help: 'From sending a message to its delivery', labelNames: ['transport'], buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5], registers });
-  const fallback = new Histogram({ name: 'chat_fallback_seconds', help: 'From losing one transport to using the next', buckets: [0.25, 0.5, 1, 2, 3, 5, 10], registers });
+  const chat = new Histogram({
+    name: 'chat_delivery_seconds',
+    help: 'From sending a message to its delivery',
+    labelNames: ['transport'],
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers,
+  });
+  const fallback = new Histogram({
+    name: 'chat_fallback_seconds',
+    help: 'From losing one transport to using the next',
+    buckets: [0.25, 0.5, 1, 2, 3, 5, 10],
+    registers,
+  });
   const notifications = new Counter({ name: 'notifications_total', help: 'Notifications by outcome', labelNames: ['outcome'], registers });
   const duplicates = new Counter({ name: 'notification_duplicates_total', help: 'Notifications that somebody got twice', registers });
   const overdue = new Gauge({ name: 'disputes_overdue', help: 'Disputes past their deadline', registers });
   const lateTimers = new Gauge({ name: 'dispute_sla_timers_late', help: 'SLA timers that have not fired in time', registers });
   const requests = new Counter({ name: 'http_requests_total', help: 'Requests served', labelNames: ['code'], registers });
-  const latency = new Histogram({ name: 'http_request_duration_seconds', help: 'Time to serve a request', labelNames: ['route'], buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5], registers });
+  const latency = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'Time to serve a request',
+    labelNames: ['route'],
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers,
+  });
   const failedReads = new Counter({ name: 'flag_reads_failed_total', help: 'Flag reads that fell back to off', labelNames: ['flag'], registers });
   new Gauge({
     name: 'stage_dump_age_seconds',

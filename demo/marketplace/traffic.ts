@@ -25,6 +25,8 @@ const BETA_NOTIFICATIONS = 16;
 const SENTINEL: Who = { targetingKey: 'chat-sentinel' };
 /** Master switches are the same for everyone: the app asks for itself. */
 const APP: Who = { targetingKey: 'marketplace' };
+/** Disputes past their deadline once they are broken. */
+const OVERDUE = 3;
 const SPAN: Readonly<Record<Channel, readonly [from: number, to: number]>> = { ws: [30, 120], sse: [60, 200], polling: [250, 450] };
 const BROKEN_WS: readonly [number, number] = [1_300, 1_900];
 
@@ -60,7 +62,11 @@ async function employee(market: Marketplace, who: Who): Promise<void> {
 
 async function contractRound(market: Marketplace, who: Who): Promise<void> {
   const { flags, metrics, faults } = market;
-  const [email, beta, released] = await Promise.all([flags.on('notify.email', APP), flags.on('chat_notifications_beta', who), flags.on('chat_full_release', who)]);
+  const [email, beta, released] = await Promise.all([
+    flags.on('notify.email', APP),
+    flags.on('chat_notifications_beta', who),
+    flags.on('chat_full_release', who),
+  ]);
   if (email) for (let i = 0; i < LETTERS; i += 1) metrics.notified('delivered');
   if (beta && email && (await flags.on('notify.webpush', APP))) {
     for (let i = 0; i < BETA_NOTIFICATIONS; i += 1) metrics.notified(faults.broken('notifications') ? 'dropped' : 'delivered');
@@ -68,10 +74,11 @@ async function contractRound(market: Marketplace, who: Who): Promise<void> {
   if (released && (await flags.on('chat.enabled', APP))) await chat(market, who, true);
 }
 
-async function agent(market: Marketplace, who: Who): Promise<void> {
-  const [enabled, tools] = await Promise.all([market.flags.on('dispute.enabled', APP), market.flags.on('dispute_tools_v2', who)]);
-  // With the tools the timers run, and all of them fire in time; without them there is nothing to be late.
-  if (enabled && tools) market.metrics.setDisputes(0, 0);
+/** The dispute team looks at its disputes: with the tools the SLA timers run, and all of them fire in time. */
+async function agent({ flags, metrics, faults }: Marketplace, who: Who): Promise<void> {
+  const [enabled, tools] = await Promise.all([flags.on('dispute.enabled', APP), flags.on('dispute_tools_v2', who)]);
+  const late = enabled && tools && faults.broken('disputes') ? OVERDUE : 0;
+  metrics.setDisputes(faults.broken('disputes') ? OVERDUE : 0, late);
 }
 
 /** Everybody does what they do, round after round, until the returned function is called. What fails in a round is counted where it fails and ends nothing. */

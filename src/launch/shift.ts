@@ -239,7 +239,8 @@ export async function witness(house: House, launch: string, stageId: string): Pr
   const since = Math.min(...entries.map((entry) => entry.appliedAt ?? view.now));
   const reason = `${bad.proof.flag}: the change of ${stageId} is not seen after 2 min: ${bad.trouble.detail}`;
   if (view.now - since >= SEE_WITHIN) {
-    if (bad.trouble.silent) await callPerson(house, launch, 'witness', reason);
+    // What an evaluator says of its trouble may differ each time; it is one trouble.
+    if (bad.trouble.silent) await callPerson(house, launch, 'witness', reason, 'witness', `${stageId} ${bad.proof.flag}`);
     else {
       await requestRollback(house.store, launch, { kind: 'launch' }, { kind: 'witness', flag: bad.proof.flag, reason }, 'gonogo', now);
       house.nudge.stopped(launch);

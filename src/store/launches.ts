@@ -164,10 +164,12 @@ export async function lockLaunch(tx: Db, launch: string): Promise<{ readonly out
 /** Whether an end was written, or what stands against it. */
 export type Ended = { readonly kind: 'ended'; readonly outcome: Outcome } | { readonly kind: 'stopped' } | { readonly kind: 'not-yet'; readonly why: string };
 
-/** What stands against `launched`: a request, or an armed gate that has not said go past the end of the watch. */
+/** What stands against `launched`: a request, a hold, or an armed gate that has not said go past the end of the watch. */
 async function againstLaunched(tx: Db, launch: string, now: Date): Promise<Ended | undefined> {
   const requested = await tx.selectFrom('rollback_request').select('scope').where('launch', '=', launch).executeTakeFirst();
   if (requested !== undefined) return { kind: 'stopped' };
+  const { held } = await tx.selectFrom('launch').select('held').where('id', '=', launch).executeTakeFirstOrThrow();
+  if (held !== null) return { kind: 'not-yet', why: `held: ${held.reason}` };
   const watched = await tx.selectFrom('stage_state').select('baked_at').where('launch', '=', launch).where('stage', '=', WATCH).executeTakeFirstOrThrow();
   if (watched.baked_at === null) return { kind: 'not-yet', why: 'the watch after the last stage is not over' };
   const gates = await tx.selectFrom('gate_state').selectAll().where('launch', '=', launch).where('measured', '=', true).execute();

@@ -18,12 +18,20 @@ import { forgetBefore, isMeasured, lookAtGate, saidOf, tickOf, watchGate, type G
 import { restoreFromMemory } from './memory.ts';
 import { lookAtReadiness, lookAtWitnesses } from './patrol.ts';
 
+/** A rollback that could not be written down, since the database was away. */
+export interface Owed {
+  readonly scope: Scope;
+  readonly cause: Cause;
+}
+
 /** How a watcher's loop is held from outside. */
 export interface WatchHandle {
   /** Aborted when the process shuts down; the loop ends between two ticks. */
   readonly signal: AbortSignal;
-  /** Called at every tick: the activity's heartbeat. */
-  readonly beat: (details: unknown) => void;
+  /** Called at every tick with what must outlive this process: at most one entry for each scope. */
+  readonly beat: (owed: readonly Owed[]) => void;
+  /** What the watcher before this one could not write down. */
+  readonly owed?: readonly Owed[];
 }
 
 /** Why a watcher's loop ended. */
@@ -40,8 +48,12 @@ const READINESS_EVERY = 180_000;
 const QUIET = 3_000;
 /** How often the machine's checks are tried again while they are all that a stage waits for, ms. */
 const CHECK_EVERY = 10_000;
-/** How long (ms) Temporal is told later, and a tick waits, while a hand makes its first attempt: both would only be in its way. */
+/** The longest (ms) that a tick waits for a hand that is at it: it would lock the row that the hand needs. */
 const HAND_FIRST = 250;
+/** The longest (ms) that Temporal is told of a rollback later than the first attempt begins: a second hand would only be in the first one's way. */
+const TELL_WITHIN = 1_000;
+/** A sleep that news ends; made once, since an abort makes an error with a stack each time. */
+const NEWS = new Error('there is news');
 
 interface Watch {
   readonly house: House;
@@ -53,8 +65,8 @@ interface Watch {
   readonly gates: Map<string, GateWatch>;
   state: WatchState;
   view: RollbackView | undefined;
-  /** Causes that could not be written down since the database was away; written first when it is back. */
-  owed: { scope: Scope; cause: Cause }[];
+  /** Written first when the database is back; one for each scope, so that the clock runs from the first bad sample. */
+  owed: readonly Owed[];
   bake: { stage: string; cursor: number; earned: number; bakedAt?: number } | undefined;
   bakeDirty: boolean;
   nudged: { stage: string; at: number } | undefined;
@@ -121,25 +133,27 @@ async function stop(watch: Watch, scope: Scope, cause: Cause): Promise<void> {
   watch.busy = undefined;
 }
 
-async function stopNow(watch: Watch, scope: Scope, cause: Cause): Promise<Attempt | undefined> {
+async function stopNow(watch: Watch, scope: Scope, given: Cause): Promise<Attempt | undefined> {
   const { house, launch } = watch;
+  const cause = watch.owed.find((one) => scopeKey(one.scope) === scopeKey(scope))?.cause ?? given;
+  const others = () => watch.owed.filter((one) => scopeKey(one.scope) !== scopeKey(scope));
   const now = await house.clock.now();
   try {
     const requested = await requestRollback(house.store, launch, scope, cause, 'gonogo', now, house.hand);
-    watch.owed = watch.owed.filter((one) => one.cause !== cause);
+    watch.owed = others();
     const tell = tellSoon(watch);
     const done = requested.status === 'requested' ? await attempt(watch, requested.view) : undefined;
     tell();
     return done;
   } catch (error) {
     house.log.error({ launch, error: String(error) }, 'the rollback could not be written down; putting back from memory');
-    if (!watch.owed.some((one) => one.cause === cause)) watch.owed.push({ scope, cause });
+    watch.owed = [...others(), { scope, cause }];
     if (watch.view !== undefined) await restoreFromMemory(house, watch.view, scope);
     return undefined;
   }
 }
 
-/** Tells Temporal of the rollback once: when the function it returns is called, and after a short time in any case. */
+/** Tells Temporal of the rollback once: when the function it returns is called, and within a second in any case. */
 function tellSoon(watch: Watch): () => void {
   let told = false;
   const tell = () => {
@@ -147,11 +161,11 @@ function tellSoon(watch: Watch): () => void {
     if (!told) watch.house.nudge.stopped(watch.launch);
     told = true;
   };
-  const timer = setTimeout(tell, HAND_FIRST);
+  const timer = setTimeout(tell, TELL_WITHIN);
   return tell;
 }
 
-/** Waits for the attempt that is under way, but not long: a tick would lock the row that it needs. */
+/** Waits for the attempt that is under way, but not long. */
 async function letHandFirst(watch: Watch): Promise<void> {
   if (watch.hand === undefined) return;
   const patience = Promise.withResolvers<void>();
@@ -392,7 +406,7 @@ async function tick(watch: Watch, now: number): Promise<Ticked | undefined> {
   }
 }
 
-async function begin(house: House, launch: string): Promise<Watch | 'unknown' | 'over'> {
+async function begin(house: House, launch: string, owed: readonly Owed[]): Promise<Watch | 'unknown' | 'over'> {
   const epoch = await takeWatch(house.store, launch);
   const row = await launchRow(house.store.db, launch);
   if (epoch === undefined || row === undefined) return 'unknown';
@@ -409,7 +423,7 @@ async function begin(house: House, launch: string): Promise<Watch | 'unknown' | 
     gates: new Map(),
     state: first,
     view: undefined,
-    owed: [],
+    owed,
     bake: undefined,
     bakeDirty: false,
     nudged: undefined,
@@ -424,9 +438,14 @@ async function begin(house: House, launch: string): Promise<Watch | 'unknown' | 
   };
 }
 
+/** Asks for what could not be written down before. */
+async function payDebts(watch: Watch): Promise<void> {
+  for (const { scope, cause } of watch.owed) await stop(watch, scope, cause);
+}
+
 /** Owed requests first, then the journal when it has grown: what memory needs while the database is away. */
 async function settle(watch: Watch): Promise<void> {
-  for (const { scope, cause } of [...watch.owed]) await stop(watch, scope, cause);
+  await payDebts(watch);
   if (watch.state.journalled !== (watch.view?.journal.length ?? 0) || (watch.state.journalled > 0 && watch.view?.journal.some((entry) => entry.phase === 'intent') === true)) {
     await quietly(watch, async () => {
       watch.view = await rollbackState(watch.house.store, watch.launch);
@@ -463,12 +482,12 @@ function pause(watch: Watch, now: number, urgent: number | undefined): number {
  * without the database as far as memory reaches. Returns when the launch is over, or a newer watcher rules.
  */
 export async function runWatch(house: House, launch: string, handle: WatchHandle): Promise<WatchEnd> {
-  const watch = await begin(house, launch);
+  const watch = await begin(house, launch, handle.owed ?? []);
   if (watch === 'unknown') return 'unknown';
   if (watch === 'over') return 'superseded';
   let awake = new AbortController();
   const wake = (heard: string | undefined) => {
-    if (heard === undefined || heard === launch) awake.abort();
+    if (heard === undefined || heard === launch) awake.abort(NEWS);
   };
   const ears = [house.store.listener.on('gonogo_rollback', wake), house.store.listener.on('gonogo_event', wake), standBy(watch)];
   const onShutDown = () => awake.abort();
@@ -487,8 +506,10 @@ export async function runWatch(house: House, launch: string, handle: WatchHandle
       bake(watch, now);
       await letHandFirst(watch);
       const ticked = await tick(watch, now);
-      if (ticked?.superseded === true) return 'superseded';
-      if (ticked !== undefined) {
+      // A request is no watcher's turn: whoever owes one writes it, superseded or not.
+      if (ticked?.superseded !== false) await payDebts(watch);
+      if (ticked?.superseded === true && watch.owed.length === 0) return 'superseded';
+      if (ticked?.superseded === false) {
         watch.state = ticked;
         if (isOver(ticked)) return 'over';
         await settle(watch);
@@ -497,9 +518,8 @@ export async function runWatch(house: House, launch: string, handle: WatchHandle
         await quietly(watch, () => clear(watch, now));
         await patrol(watch, now);
       }
-      handle.beat({ epoch: watch.epoch, owed: watch.owed.map((one) => one.cause) });
+      handle.beat(watch.owed);
       const urgent = watch.owed.length > 0 ? 500 : undefined;
-      if (ticked === undefined) for (const { scope, cause } of [...watch.owed]) await stop(watch, scope, cause);
       await house.clock.sleep(pause(watch, await house.clock.now(), urgent), awake.signal);
     }
   } finally {

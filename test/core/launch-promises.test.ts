@@ -17,7 +17,9 @@ type Happening = { readonly kind: 'measured'; readonly m: Measurement } | { read
 
 const times = fc.integer({ min: 0, max: 400 }).map((tick) => tick * 3_000);
 const measurements: fc.Arbitrary<Measurement> = fc.oneof(
-  fc.tuple(times, fc.constantFrom(0, 0.5, 1, 1.01, 7, NaN, Infinity), fc.constantFrom(0, 50, 500)).map(([at, number, samples]) => value(at, number, { samples })),
+  fc
+    .tuple(times, fc.constantFrom(0, 0.5, 1, 1.01, 7, NaN, Infinity), fc.constantFrom(0, 50, 500))
+    .map(([at, number, samples]) => value(at, number, { samples })),
   fc.tuple(times, fc.constantFrom('empty', 'nan', 'stale', 'no-traffic')).map(([at, reason]) => noData(at, reason)),
   times.map((at) => failed(at)),
 );
@@ -26,7 +28,12 @@ const happenings: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(times, times).map(([a, b]): Happening => ({ kind: 'gap', from: Math.min(a, b), to: Math.max(a, b) })) },
 );
 const gates = fc
-  .record({ for: fc.constantFrom(0, 15_000, 60_000), minSamples: fc.constantFrom(0, 100), after: fc.constantFrom(30_000, 600_000), then: fc.constantFrom('hold', 'page', 'rollback') })
+  .record({
+    for: fc.constantFrom(0, 15_000, 60_000),
+    minSamples: fc.constantFrom(0, 100),
+    after: fc.constantFrom(30_000, 600_000),
+    then: fc.constantFrom('hold', 'page', 'rollback'),
+  })
   .map(({ after, then, ...more }) => threshold({ ...more, noData: { after, then }, error: { after, then } }));
 
 /** Across a restart of the watcher a state is JSON in a row. */
@@ -35,28 +42,34 @@ const written = (state: GateState): GateState => JSON.parse(JSON.stringify(state
 describe('a breach', () => {
   it('is not unlatched by anything that comes after it, in any order, across any restart', () => {
     fc.assert(
-      fc.property(gates, fc.array(happenings, { maxLength: 40 }), times, fc.array(fc.tuple(happenings, fc.boolean()), { maxLength: 40 }), (gate, before, at, after) => {
-        let state = freshGate(0);
-        for (const one of before) state = one.kind === 'gap' ? gap(state, one.from, one.to) : judge(gate, state, one.m).state;
-        // Bad, and bad again once `for` is over, after all that came before.
-        const first = Math.max(at, state.newest ?? 0, state.cursor) + EVERY;
-        for (const bad of [first, first + gate.for]) state = judge(gate, state, value(bad, 7, { samples: 500 })).state;
-        const { latched } = state;
-        expect(latched?.kind).toBe('no-go');
-        for (const [one, restarted] of after) {
-          if (restarted) state = written(state);
-          if (one.kind === 'gap') {
-            state = gap(state, one.from, one.to);
-            expect(state.latched).toEqual(latched);
-            continue;
+      fc.property(
+        gates,
+        fc.array(happenings, { maxLength: 40 }),
+        times,
+        fc.array(fc.tuple(happenings, fc.boolean()), { maxLength: 40 }),
+        (gate, before, at, after) => {
+          let state = freshGate(0);
+          for (const one of before) state = one.kind === 'gap' ? gap(state, one.from, one.to) : judge(gate, state, one.m).state;
+          // Bad, and bad again once `for` is over, after all that came before.
+          const first = Math.max(at, state.newest ?? 0, state.cursor) + EVERY;
+          for (const bad of [first, first + gate.for]) state = judge(gate, state, value(bad, 7, { samples: 500 })).state;
+          const { latched } = state;
+          expect(latched?.kind).toBe('no-go');
+          for (const [one, restarted] of after) {
+            if (restarted) state = written(state);
+            if (one.kind === 'gap') {
+              state = gap(state, one.from, one.to);
+              expect(state.latched).toEqual(latched);
+              continue;
+            }
+            const judged = judge(gate, state, one.m);
+            expect(judged.act).toMatchObject({ kind: 'rollback', cause: 'breach' });
+            state = judged.state;
+            expect(state.latched?.since).toBe(latched?.since);
+            expect(passing(gate, state, one.m.at)).toBe(false);
           }
-          const judged = judge(gate, state, one.m);
-          expect(judged.act).toMatchObject({ kind: 'rollback', cause: 'breach' });
-          state = judged.state;
-          expect(state.latched?.since).toBe(latched?.since);
-          expect(passing(gate, state, one.m.at)).toBe(false);
-        }
-      }),
+        },
+      ),
     );
   });
 
@@ -103,7 +116,13 @@ const put = (vendor: Vendor, exposure: Exposure, by: Vendor['by']): Vendor => ({
 
 function decide(journal: Journalled, vendor: Vendor): RestoreDecision {
   const standing = (one: Vendor) => ({ revision: String(one.revision), exposure: one.exposure });
-  return restoreDecision({ phase: journal.phase, snapshot: standing(journal.snapshot), written: journal.targets, current: standing(vendor), ours: vendor.by === 'us' });
+  return restoreDecision({
+    phase: journal.phase,
+    snapshot: standing(journal.snapshot),
+    written: journal.targets,
+    current: standing(vendor),
+    ours: vendor.by === 'us',
+  });
 }
 
 function restore(journal: Journalled, vendor: Vendor): Vendor {
@@ -121,7 +140,10 @@ function restore(journal: Journalled, vendor: Vendor): Vendor {
 
 /** Exposures of a plan that only widens: more share, more people. */
 const widening = fc
-  .tuple(fc.array(fc.integer({ min: 0, max: 40 }), { minLength: 1, maxLength: 4 }), fc.uniqueArray(fc.constantFrom('ann', 'bob', 'eve', 'zoë'), { maxLength: 4 }))
+  .tuple(
+    fc.array(fc.integer({ min: 0, max: 40 }), { minLength: 1, maxLength: 4 }),
+    fc.uniqueArray(fc.constantFrom('ann', 'bob', 'eve', 'zoë'), { maxLength: 4 }),
+  )
   .map(([steps, people]) => {
     let share = 0;
     return steps.map((step, index): Exposure => {
@@ -133,7 +155,11 @@ const widening = fc
 /** After the no-go: a hand that was frozen before its write thaws, somebody edits, a hand puts back. */
 type Later = { readonly kind: 'late' | 'restore' } | { readonly kind: 'edit'; readonly to: Exposure };
 const later: fc.Arbitrary<readonly Later[]> = fc.array(
-  fc.oneof(fc.constant<Later>({ kind: 'late' }), fc.constant<Later>({ kind: 'restore' }), exposures(true).map((to): Later => ({ kind: 'edit', to }))),
+  fc.oneof(
+    fc.constant<Later>({ kind: 'late' }),
+    fc.constant<Later>({ kind: 'restore' }),
+    exposures(true).map((to): Later => ({ kind: 'edit', to })),
+  ),
   { maxLength: 12 },
 );
 
@@ -172,13 +198,23 @@ describe('after a no-go', () => {
 
   it('a launch has one state until its end, whatever its stages and its people do', () => {
     const standings: fc.Arbitrary<readonly StageStanding[]> = fc.array(
-      fc.record({ stage: fc.constantFrom('one', 'two', '$watch'), phase: fc.constantFrom('pending', 'clearance', 'shifting', 'live', 'passed'), noGo: fc.boolean() }),
+      fc.record({
+        stage: fc.constantFrom('one', 'two', '$watch'),
+        phase: fc.constantFrom('pending', 'clearance', 'shifting', 'live', 'passed'),
+        noGo: fc.boolean(),
+      }),
       { maxLength: 5 },
     );
     fc.assert(
-      fc.property(standings, fc.boolean(), fc.boolean(), fc.constantFrom<Outcome | null>(null, 'launched', 'rolled-back', 'aborted', 'stuck'), (stages, held, frozen, outcome) => {
-        expect(stateOf({ outcome, rollingBack: true, held, frozen, stages })).toBe(outcome ?? 'rolling-back');
-      }),
+      fc.property(
+        standings,
+        fc.boolean(),
+        fc.boolean(),
+        fc.constantFrom<Outcome | null>(null, 'launched', 'rolled-back', 'aborted', 'stuck'),
+        (stages, held, frozen, outcome) => {
+          expect(stateOf({ outcome, rollingBack: true, held, frozen, stages })).toBe(outcome ?? 'rolling-back');
+        },
+      ),
     );
   });
 });
@@ -208,18 +244,27 @@ describe('putting back', () => {
 
   it('never widens what a person narrowed, in any sequence of our writes and their edits', () => {
     fc.assert(
-      fc.property(exposures(true), fc.array(fc.tuple(exposures(true), fc.boolean()), { minLength: 1, maxLength: 6 }), exposures(true), (before, writes, last) => {
-        const start: Vendor = { revision: 1, exposure: before, by: 'nobody' };
-        const targets = writes.flatMap(([to, us]) => (us ? [to] : []));
-        fc.pre(!targets.some((target) => sameExposure(target, last)));
-        const vendor = put(writes.reduce((standing, [to, us]) => put(standing, to, us ? 'us' : 'someone'), start), last, 'someone');
-        const journal: Journalled = { snapshot: start, targets, phase: 'applied' };
-        const back = restore(journal, vendor);
-        if (compareReach(last, before) === 'narrower') expect(back).toBe(vendor);
-        expect(['same', 'narrower']).toContain(compareReach(back.exposure, last));
-        expect(['same', 'narrower', 'incomparable']).toContain(compareReach(back.exposure, before));
-        expect(restore(journal, back)).toBe(back);
-      }),
+      fc.property(
+        exposures(true),
+        fc.array(fc.tuple(exposures(true), fc.boolean()), { minLength: 1, maxLength: 6 }),
+        exposures(true),
+        (before, writes, last) => {
+          const start: Vendor = { revision: 1, exposure: before, by: 'nobody' };
+          const targets = writes.flatMap(([to, us]) => (us ? [to] : []));
+          fc.pre(!targets.some((target) => sameExposure(target, last)));
+          const vendor = put(
+            writes.reduce((standing, [to, us]) => put(standing, to, us ? 'us' : 'someone'), start),
+            last,
+            'someone',
+          );
+          const journal: Journalled = { snapshot: start, targets, phase: 'applied' };
+          const back = restore(journal, vendor);
+          if (compareReach(last, before) === 'narrower') expect(back).toBe(vendor);
+          expect(['same', 'narrower']).toContain(compareReach(back.exposure, last));
+          expect(['same', 'narrower', 'incomparable']).toContain(compareReach(back.exposure, before));
+          expect(restore(journal, back)).toBe(back);
+        },
+      ),
     );
   });
 

@@ -4,8 +4,8 @@ import { openFleet, type Fleet } from '../support/processes/fleet.ts';
 import type { Member } from '../support/processes/member.ts';
 import { openPageOfFlags, type PageOfFlags } from '../support/processes/page-of-flags.ts';
 import { randomOf } from '../support/processes/random.ts';
-import { judge, type Judged } from './judge.ts';
-import { play } from './play.ts';
+import { judgeAll, type Judged } from './judge.ts';
+import { play, type Played } from './play.ts';
 import { flagOf, prepareWorld, scriptOf } from './script.ts';
 
 const underCi = ['true', '1'].includes(process.env['CI'] ?? '');
@@ -46,8 +46,8 @@ async function openRun(): Promise<Run> {
 }
 
 /** Plays launches 0, 1, 2..., ten at a time, as long as `more` says so; `undefined` is not yet. */
-async function playAll({ fleet, page }: Run, more: (n: number) => boolean | undefined): Promise<readonly Judged[]> {
-  const judged: Promise<Judged>[] = [];
+async function playAll({ fleet, page }: Run, more: (n: number) => boolean | undefined): Promise<readonly Played[]> {
+  const played: Played[] = [];
   let next = 0;
   const lane = async (): Promise<void> => {
     for (;;) {
@@ -60,12 +60,11 @@ async function playAll({ fleet, page }: Run, more: (n: number) => boolean | unde
       const script = scriptOf(SEED, next);
       next += 1;
       prepareWorld(page, script);
-      const played = await play(fleet, script, SEED);
-      judged.push(judge(fleet, played));
+      played.push(await play(fleet, script, SEED));
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
-  return (await Promise.all(judged)).sort((a, b) => a.n - b.n);
+  return played;
 }
 
 /** Kills whoever the seed says, when it says, and starts them again a while later. Nobody is killed twice before they are up again. */
@@ -127,7 +126,10 @@ describe(`ten launches at once, whoever is killed (KILL_SEED=${SEED})`, () => {
       const killedDone = playAll(harmed, whileKilling).finally(() => {
         playing = false;
       });
-      [kills, killed, unharmed] = await Promise.all([killsDone, killedDone, playAll(calm, sameAgain)]);
+      const [done, ...played] = await Promise.all([killsDone, killedDone, playAll(calm, sameAgain)]);
+      kills = done;
+      killed = await judgeAll(harmed.fleet, played[0]);
+      unharmed = await judgeAll(calm.fleet, played[1]);
     } finally {
       await Promise.all([harmed.close(), calm.close()]);
     }

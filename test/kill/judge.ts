@@ -26,37 +26,43 @@ export interface Judged {
   readonly kinds: readonly string[];
 }
 
-async function workflowEnd(fleet: Fleet, launch: string): Promise<string> {
+async function workflowEnd(client: Client, launch: string): Promise<string> {
+  const handle = client.workflow.getHandle(workflowId.launch(launch));
+  // The database ends a launch; its workflow hears of it within a heartbeat's time or two.
+  for (let tries = 0; tries < 300; tries += 1) {
+    const { status } = await handle.describe();
+    if (status.name !== 'RUNNING') return status.name === 'COMPLETED' ? ((await handle.result()) as { outcome: string }).outcome : status.name;
+    await pause(200);
+  }
+  return 'RUNNING';
+}
+
+/** Reads what came of launches that were played, in their order. */
+export async function judgeAll(fleet: Fleet, played: readonly Played[]): Promise<readonly Judged[]> {
   const connection = await Connection.connect({ address: fleet.temporalAddress });
   try {
-    const handle = new Client({ connection }).workflow.getHandle(workflowId.launch(launch));
-    // The database ends a launch; its workflow hears of it within a heartbeat's time or two.
-    for (let tries = 0; tries < 300; tries += 1) {
-      const { status } = await handle.describe();
-      if (status.name !== 'RUNNING') return status.name === 'COMPLETED' ? ((await handle.result()) as { outcome: string }).outcome : status.name;
-      await pause(200);
-    }
-    return 'RUNNING';
+    const client = new Client({ connection });
+    const judged: Judged[] = [];
+    for (const one of played.toSorted((a, b) => a.script.n - b.script.n)) judged.push(await judge(fleet, client, one));
+    return judged;
   } finally {
     await connection.close();
   }
 }
 
-/** Reads what came of a launch that was played. */
-export async function judge(fleet: Fleet, played: Played): Promise<Judged> {
+async function judge(fleet: Fleet, client: Client, played: Played): Promise<Judged> {
   const { launch, script, acknowledged } = played;
   const { db } = fleet.store;
   const links = await linksOf(db, launch);
   const events = links.map((link): ToldEvent => ({ ...(JSON.parse(link.body) as ToldEvent), seq: link.seq, hash: link.hash, recordedAt: link.recordedAt }));
-  const history = [...(await fleet.flags.history(script.flag, { limit: 500 }))].reverse();
-  const all = history.map((change) => change.new.share);
+  const all = await fleet.sharesOf(script.flag);
   const locks = await db.selectFrom('flag_lock').select('key').where('launch', '=', launch).execute();
   const broken = brokenLink(links);
   return {
     n: script.n,
     launch,
     outcome: (await launchRow(db, launch))?.outcome,
-    workflow: await workflowEnd(fleet, launch),
+    workflow: await workflowEnd(client, launch),
     brokenAt: broken?.why,
     lost: acknowledged.filter((one) => !events.some(one.isIn)).map((one) => one.what),
     shares: all.filter((share, index) => share !== all[index - 1]),

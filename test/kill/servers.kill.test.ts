@@ -1,7 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, describe, expect, it } from 'vitest';
+import { Client, Connection } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { brokenLink } from '../../src/store/chain.ts';
 import { linksOf } from '../../src/store/lists.ts';
+import { workflowId } from '../../workflows/messages.ts';
 import { openMetricsPage, type MetricsPage } from '../support/metrics-page.ts';
 import { openFleet, type Fleet } from '../support/processes/fleet.ts';
 import { call, persist, untilTold, webhook, type ToldEvent } from '../support/processes/people.ts';
@@ -69,13 +71,28 @@ async function atMoments<T>(work: (n: number) => Promise<T>): Promise<readonly T
   }));
 }
 
-async function sharesOf(fleet: Fleet, flag: string): Promise<readonly number[]> {
-  return [...(await fleet.flags.history(flag))].reverse().map((change) => change.new.share);
+/** Whether the heartbeat of a launch's watcher, as Temporal has it, holds a rollback that could not be written down. */
+async function owedOf({ temporalAddress }: Fleet, launch: string): Promise<boolean> {
+  const connection = await Connection.connect({ address: temporalAddress });
+  try {
+    const { raw } = await new Client({ connection }).workflow.getHandle(workflowId.launch(launch)).describe();
+    const details = (raw.pendingActivities ?? []).flatMap((activity) => activity.heartbeatDetails?.payloads ?? []);
+    return details.some(({ data }) => data != null && Buffer.from(data).includes('"cause"'));
+  } finally {
+    await connection.close();
+  }
 }
 
-describe('with Temporal frozen for 60 s', () => {
-  it.concurrent('a bad number, and an alert, turn the flags off within 2 s', async () => {
-    const place = await openPlace(false);
+// Each place has servers of its own, and most of each minute is waiting: all at once, after all of the work of starting them is done.
+describe.concurrent('with a server away for 60 s', () => {
+  let places: Readonly<Record<'temporal' | 'killed' | 'frozen' | 'owing', Place>>;
+  beforeAll(async () => {
+    const [temporal, killed, frozen, owing] = await Promise.all([openPlace(false), openPlace(true), openPlace(true), openPlace(true)]);
+    places = { temporal, killed, frozen, owing };
+  }, 240_000);
+
+  it('Temporal frozen: a bad number, and an alert, turn the flags off within 2 s', async () => {
+    const place = places.temporal;
     const { fleet, breached, alerted } = place;
     fleet.temporal.freeze();
     const thawed = pause(AWAY).then(() => fleet.temporal.thaw());
@@ -95,17 +112,15 @@ describe('with Temporal frozen for 60 s', () => {
     for (const one of [...breached, ...alerted]) {
       const { events, outcome, brokenAt } = await endOf(place, one);
       expect({ outcome, brokenAt, asked: requestsIn(events).length }, one.launch).toEqual({ outcome: ['rolled-back'], brokenAt: undefined, asked: 1 });
-      expect(await sharesOf(fleet, one.flag), one.launch).toEqual([0, 100, 0]);
+      expect(await fleet.sharesOf(one.flag), one.launch).toEqual([0, 100, 0]);
     }
   }, 300_000);
-});
 
-describe.each([
-  { how: 'killed', away: (fleet: Fleet) => fleet.postgres.kill(), back: (fleet: Fleet) => fleet.postgres.start() },
-  { how: 'frozen', away: async (fleet: Fleet) => fleet.postgres.freeze(), back: async (fleet: Fleet) => fleet.postgres.thaw() },
-])("with gonogo's database $how for 60 s, the flags in another", ({ how, away, back }) => {
-  it.concurrent('a bad number turns the flags off within 10 s and is written down afterwards; an alert gets 503 within 2 s and acts when sent again', async () => {
-    const place = await openPlace(true);
+  it.each([
+    { how: 'killed' as const, away: (fleet: Fleet) => fleet.postgres.kill(), back: (fleet: Fleet) => fleet.postgres.start() },
+    { how: 'frozen' as const, away: (fleet: Fleet) => Promise.resolve(fleet.postgres.freeze()), back: (fleet: Fleet) => Promise.resolve(fleet.postgres.thaw()) },
+  ])("gonogo's database $how, the flags in another: a bad number turns the flags off within 10 s and is written down afterwards; an alert gets 503 within 2 s and acts when sent again", async ({ how, away, back }) => {
+    const place = places[how];
     const { fleet, breached, alerted } = place;
     await away(fleet);
     const returned = pause(AWAY).then(() => back(fleet));
@@ -133,7 +148,7 @@ describe.each([
     for (const one of [...breached, ...alerted]) {
       const { events, outcome, brokenAt } = await endOf(place, one);
       expect({ outcome, brokenAt, asked: requestsIn(events).length }, one.launch).toEqual({ outcome: ['rolled-back'], brokenAt: undefined, asked: 1 });
-      const shares = await sharesOf(fleet, one.flag);
+      const shares = await fleet.sharesOf(one.flag);
       expect(shares.filter((share, index) => share !== shares[index - 1]), one.launch).toEqual([0, 100, 0]);
     }
     for (const [n, one] of breached.entries()) {
@@ -142,5 +157,31 @@ describe.each([
       expect(since - began, 'the clock runs from the bad number, not from when it could be written down').toBeLessThan(AWAY);
       expect(since).toBeGreaterThanOrEqual(took[n]?.badAt ?? Infinity);
     }
+  }, 300_000);
+
+  it("gonogo's database killed, and then the worker that had turned the flags off: the next one writes down what it owed", async () => {
+    const place = places.owing;
+    const { fleet, page, breached } = place;
+    const [first] = breached;
+    const [worker] = fleet.workers;
+    if (first === undefined || worker === undefined) throw new Error('there is no launch, or no worker');
+    const began = Date.now();
+    await fleet.postgres.kill();
+    await breach(place, 0, 10_000);
+    const turnedOff = Date.now();
+    // With the flags off the world is well again: only the heartbeat knows that it was not.
+    page.set({ errors_0: 0 });
+    await until('the heartbeat to hold what is owed', () => owedOf(fleet, first.launch), 60_000);
+    await worker.kill();
+    await fleet.postgres.start();
+    await worker.start();
+    const { events, outcome, brokenAt } = await endOf(place, first);
+    expect({ outcome, brokenAt }).toEqual({ outcome: ['rolled-back'], brokenAt: undefined });
+    const [asked, ...others] = requestsIn(events);
+    expect(others).toEqual([]);
+    const since = asked?.kind === 'rollback-requested' && asked.cause.kind === 'gate' ? asked.cause.firstBadAt : 0;
+    expect(since).toBeGreaterThanOrEqual(began);
+    expect(since).toBeLessThanOrEqual(turnedOff);
+    for (const other of breached.slice(1)) expect((await fleet.flags.get(other.flag)).exposure.share).toBe(100);
   }, 300_000);
 });

@@ -55,18 +55,56 @@ const alive = (): void => {
 
 const cases: readonly Case[] = [
   { name: 'a metric that was never there', source: 'shared', query: 'max(errors{case="never"})', reason: 'no-data', why: /\(empty\)/ },
-  { name: 'an empty vector', source: 'shared', query: 'max(errors{case="emptied"} < 5)', end: () => void samples.set('emptied', 9), reason: 'no-data', why: /\(empty\)/ },
+  {
+    name: 'an empty vector',
+    source: 'shared',
+    query: 'max(errors{case="emptied"} < 5)',
+    end: () => void samples.set('emptied', 9),
+    reason: 'no-data',
+    why: /\(empty\)/,
+  },
   { name: 'NaN', source: 'shared', query: 'max(errors{case="nan"})', end: () => void samples.set('nan', NaN), reason: 'no-data', why: /\(nan\)/ },
-  { name: 'samples that stopped without a marker', source: 'shared', query: 'max(errors{case="stopped"})', end: () => void samples.set('stopped', undefined), reason: 'no-data', why: /\(stale\).*old; expected at most 10 s/ },
-  { name: 'a source that answers 500', source: 'hostile', query: 'max(errors)', more: { alive: 'max(up)' }, end: () => hostile.behave(says(500, '{"status":"error","errorType":"internal","error":"no disk"}')), reason: 'error', why: /\(status\).*500/ },
-  { name: 'a source that refuses', source: 'killed', query: 'max(errors{case="killed"})', end: () => servers.killed.kill(), reason: 'error', why: /\(refused\)/ },
-  { name: 'a source that hangs', source: 'frozen', query: 'max(errors{case="frozen"})', end: () => servers.frozen.freeze(), reason: 'error', why: /\(timeout\)/ },
+  {
+    name: 'samples that stopped without a marker',
+    source: 'shared',
+    query: 'max(errors{case="stopped"})',
+    end: () => void samples.set('stopped', undefined),
+    reason: 'no-data',
+    why: /\(stale\).*old; expected at most 10 s/,
+  },
+  {
+    name: 'a source that answers 500',
+    source: 'hostile',
+    query: 'max(errors)',
+    more: { alive: 'max(up)' },
+    end: () => hostile.behave(says(500, '{"status":"error","errorType":"internal","error":"no disk"}')),
+    reason: 'error',
+    why: /\(status\).*500/,
+  },
+  {
+    name: 'a source that refuses',
+    source: 'killed',
+    query: 'max(errors{case="killed"})',
+    end: () => servers.killed.kill(),
+    reason: 'error',
+    why: /\(refused\)/,
+  },
+  {
+    name: 'a source that hangs',
+    source: 'frozen',
+    query: 'max(errors{case="frozen"})',
+    end: () => servers.frozen.freeze(),
+    reason: 'error',
+    why: /\(timeout\)/,
+  },
 ];
 
 /** Writes the newest samples; a server that a test took away is not waited for. */
 async function feed(): Promise<void> {
   const at = Date.now();
-  const series = [...samples].flatMap(([name, value]) => (value === undefined ? [] : [{ labels: { __name__: 'errors', case: name }, samples: [{ at, value }] }]));
+  const series = [...samples].flatMap(([name, value]) =>
+    value === undefined ? [] : [{ labels: { __name__: 'errors', case: name }, samples: [{ at, value }] }],
+  );
   await Promise.allSettled(Object.values(servers).map((server) => remoteWrite(server.url, series)));
 }
 
@@ -93,12 +131,17 @@ async function run(one: Case, index: number): Promise<Found> {
   );
   await world.seed(plan);
   const { id, handle } = await world.start(plan);
-  const ending = handle.result();
+  const ending: Promise<unknown> = handle.result();
   const flags = plan.flags.map((flag) => flag.key);
   const histories = () => Promise.all(flags.map((key) => world.flags.history(key)));
   const writes = async () => (await histories()).flat().length;
   await until(`${id} to bake`, async () => (await launchRow(db, id))?.state === 'baking', 60_000);
-  if (one.end !== undefined) await until(`${id} to have evidence`, async () => (await eventsOf(db, id)).some(({ event }) => event.kind === 'gate' && event.verdict.kind === 'go'), 60_000);
+  if (one.end !== undefined)
+    await until(
+      `${id} to have evidence`,
+      async () => (await eventsOf(db, id)).some(({ event }) => event.kind === 'gate' && event.verdict.kind === 'go'),
+      60_000,
+    );
   const before = await writes();
   await one.end?.();
   const from = Date.now();
@@ -106,7 +149,14 @@ async function run(one: Case, index: number): Promise<Found> {
   await until(
     `${id} to ask for three bakes without evidence`,
     async () => {
-      const newest = await db.selectFrom('measurement').select('at').where('launch', '=', id).where('kind', 'like', `${one.reason}:%`).orderBy('at', 'desc').limit(1).executeTakeFirst();
+      const newest = await db
+        .selectFrom('measurement')
+        .select('at')
+        .where('launch', '=', id)
+        .where('kind', 'like', `${one.reason}:%`)
+        .orderBy('at', 'desc')
+        .limit(1)
+        .executeTakeFirst();
       return newest !== undefined && Number(newest.at) >= from + 3 * BAKE;
     },
     3 * BAKE + 60_000,
@@ -141,7 +191,12 @@ describe.skipIf(!hasTool('prometheus'))('no evidence is never a go', () => {
     await feed();
     feeding = setInterval(() => void feed(), 1_000);
     const at = (url: string, name: string) => openPrometheus(name, { kind: 'prometheus', url, timeout: 2_000 });
-    const byName = { shared: at(shared.url, 'shared'), killed: at(killed.url, 'killed'), frozen: at(frozen.url, 'frozen'), hostile: at(hostile.url, 'hostile') };
+    const byName = {
+      shared: at(shared.url, 'shared'),
+      killed: at(killed.url, 'killed'),
+      frozen: at(frozen.url, 'frozen'),
+      hostile: at(hostile.url, 'hostile'),
+    };
     sources = Object.values(byName);
     world = await openWorld({ sources: byName });
     cases.forEach((one, index) => {
@@ -158,23 +213,27 @@ describe.skipIf(!hasTool('prometheus'))('no evidence is never a go', () => {
     await Promise.allSettled([...sources.map((source) => source.close()), hostile.close(), ...Object.values(servers).map((server) => server.stop())]);
   }, 120_000);
 
-  it.each(cases)('holds, writes nothing more and says why: $name', async ({ name, reason, why }) => {
-    const end = await found.get(name);
-    if (end === undefined) throw new Error(`${name} was not run`);
-    expect(end.outcome).toBeUndefined();
-    expect(end.state).toBe('held');
-    expect(end.earned).toBeLessThan(BAKE);
-    expect(end.writes[1] - end.writes[0]).toBe(0);
-    const kinds = end.events.map(({ event }) => event.kind);
-    expect(kinds.filter((kind) => kind === 'baked' || kind === 'rollback-requested' || kind === 'ended')).toEqual([]);
-    const newest = end.events.findLast(({ event }) => event.kind === 'gate')?.event;
-    expect(newest).toMatchObject({ kind: 'gate', gate: 'evidence', verdict: { kind: 'inconclusive', reason } });
-    expect(newest?.kind === 'gate' ? newest.verdict.why : '').toMatch(why);
-    const held = end.events.flatMap(({ event }) => (event.kind === 'held' ? [event] : []));
-    expect(held).toHaveLength(1);
-    expect(held[0]).toMatchObject({ cause: 'gate' });
-    expect(held[0]?.reason).toMatch(why);
-    expect(end.ended).toEqual({ outcome: 'rolled-back' });
-    expect(end.flags.flat()).toEqual([]);
-  }, 240_000);
+  it.each(cases)(
+    'holds, writes nothing more and says why: $name',
+    async ({ name, reason, why }) => {
+      const end = await found.get(name);
+      if (end === undefined) throw new Error(`${name} was not run`);
+      expect(end.outcome).toBeUndefined();
+      expect(end.state).toBe('held');
+      expect(end.earned).toBeLessThan(BAKE);
+      expect(end.writes[1] - end.writes[0]).toBe(0);
+      const kinds = end.events.map(({ event }) => event.kind);
+      expect(kinds.filter((kind) => kind === 'baked' || kind === 'rollback-requested' || kind === 'ended')).toEqual([]);
+      const newest = end.events.findLast(({ event }) => event.kind === 'gate')?.event;
+      expect(newest).toMatchObject({ kind: 'gate', gate: 'evidence', verdict: { kind: 'inconclusive', reason } });
+      expect(newest?.kind === 'gate' ? newest.verdict.why : '').toMatch(why);
+      const held = end.events.flatMap(({ event }) => (event.kind === 'held' ? [event] : []));
+      expect(held).toHaveLength(1);
+      expect(held[0]).toMatchObject({ cause: 'gate' });
+      expect(held[0]?.reason).toMatch(why);
+      expect(end.ended).toEqual({ outcome: 'rolled-back' });
+      expect(end.flags.flat()).toEqual([]);
+    },
+    240_000,
+  );
 });

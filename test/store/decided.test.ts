@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { sql } from 'kysely';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LaunchEvent } from '../../src/core/event.ts';
@@ -9,12 +10,13 @@ import type { Order } from '../../src/core/plan.ts';
 import { off } from '../../src/core/exposure.ts';
 import { WATCH } from '../../src/core/state.ts';
 import { brokenLink } from '../../src/store/chain.ts';
+import type { NewEntry } from '../../src/store/entries.ts';
 import { appendEvent, eventsOf } from '../../src/store/events.ts';
 import { endLaunch, launchRow, openLaunch } from '../../src/store/launches.ts';
 import { linksOf } from '../../src/store/lists.ts';
 import { hold } from '../../src/store/people.ts';
 import { requestRollback } from '../../src/store/request.ts';
-import { openStage, rememberStage, type NewEntry } from '../../src/store/stages.ts';
+import { openStage, rememberStage } from '../../src/store/stages.ts';
 import { migrate, openStore, type Store } from '../../src/store/store.ts';
 import { freshDatabase, type FreshDatabase } from '../support/database.ts';
 import { gate, order, stage } from '../support/orders.ts';
@@ -91,8 +93,9 @@ describe('the end and a request', () => {
       await client.query('select 1 from flag_lock where launch = $1 for update', [launch]);
       const ending = launched(launch);
       await until('the end to wait for its locks', async () => {
-        const { rowCount } = await client.query(`select 1 from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%flag_lock%' and datname = current_database()`);
-        return rowCount === 1;
+        // Outside of the transaction, which would be shown the same answer again and again.
+        const { rows } = await sql`select 1 from pg_stat_activity where wait_event_type = 'Lock' and query ilike 'delete%flag_lock%' and datname = current_database()`.execute(other.db);
+        return rows.length === 1;
       });
       const asking = ask(launch);
       await waits(asking);

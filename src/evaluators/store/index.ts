@@ -1,4 +1,5 @@
 import { Terminal } from '../../core/failure.ts';
+import { batched } from '../../flags/batch.ts';
 import { openDatabase, type Database, type Statement } from '../../flags/database.ts';
 import { evaluate } from '../../flags/evaluate.ts';
 import type { FlagReading } from '../../flags/store.ts';
@@ -20,15 +21,21 @@ export async function openStoreEvaluator(config: StoreConfig, context: OpenConte
     .prime(READ([]), 1)
     .catch((error: unknown) => context.log.warn({ evaluator: context.instance, reason: String(error) }, 'the evaluator cannot read the flag store yet'));
   const { instance } = context;
+  // What is asked while two readings are under way shares the next: hundreds of rollbacks are proven by a few. A reading begins after the question.
+  const read = batched({ slots: 2, most: 600 }, async (asked: readonly { readonly key: string }[]) => {
+    const [row] = (await database.call(READ(asked.map(({ key }) => key)))) as readonly FlagReading[];
+    return (row?.flags ?? []).map((flag) => ({ key: flag.key, flag, segments: row?.segments ?? [] }));
+  });
 
   return {
     kind: 'store',
     async evaluate(questions, signal) {
       if (questions.length === 0) return [];
       try {
-        const [row] = (await database.call(READ([...new Set(questions.map(({ flag }) => flag.key))]), { signal })) as readonly FlagReading[];
-        const flags = new Map(row?.flags.map((flag) => [flag.key, flag]));
-        const segments = new Map(row?.segments.map((segment) => [segment.name, segment.listed]));
+        signal.throwIfAborted();
+        const found = await read([...new Set(questions.map(({ flag }) => flag.key))].map((key) => ({ key })));
+        const flags = new Map(found.map(({ key, flag }) => [key, flag]));
+        const segments = new Map(found[0]?.segments.map((segment) => [segment.name, segment.listed]));
         return questions.map(({ flag: ref, subject }): readonly Evaluation[] => {
           const flag = flags.get(ref.key);
           if (flag === undefined) return [{ kind: 'silent', instance, detail: `flag ${ref.key} is not in the flag store` }];

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { redact } from '../../http.ts';
+import { redact, timedOut } from '../../http.ts';
 import { failing, type Failing } from '../ask.ts';
 import type { SqlConfig } from './config.ts';
 
@@ -32,10 +32,10 @@ export function takesMoment(text: string): boolean {
   return /\$1(?!\d)/.test(text);
 }
 
-function failingOf(error: unknown, secrets: readonly string[], stopped: boolean): Failing {
+function failingOf(error: unknown, secrets: readonly string[], stopped?: AbortSignal): Failing {
   const { reason, detail } = failing(error);
   const said = redact(detail, secrets);
-  if (stopped) return { reason: 'other', detail: 'stopped before it answered' };
+  if (stopped?.aborted === true) return failing(new Error(`stopped before it answered${timedOut(stopped) ? ', its time was up' : ''}`));
   if (error instanceof pg.DatabaseError) {
     const text = `Postgres said ${error.code ?? ''}: ${said}`;
     return { reason: error.code === CANCELED ? 'timeout' : error.code?.startsWith('22') === true ? 'malformed' : 'status', detail: text };
@@ -75,7 +75,7 @@ export function sqlClient(name: string, config: SqlConfig): SqlClient {
     } catch (error) {
       if (!(error instanceof pg.DatabaseError)) throw error;
       await client.query('rollback to savepoint asked');
-      return { ok: false, failing: failingOf(error, secrets, false) };
+      return { ok: false, failing: failingOf(error, secrets) };
     }
   }
 
@@ -117,7 +117,7 @@ export function sqlClient(name: string, config: SqlConfig): SqlClient {
       } catch (error) {
         // A connection that failed or was left in the middle is not used again.
         client?.release(true);
-        return { ok: false, failing: failingOf(error, secrets, signal.aborted) };
+        return { ok: false, failing: failingOf(error, secrets, signal) };
       } finally {
         signal.removeEventListener('abort', onAbort);
       }

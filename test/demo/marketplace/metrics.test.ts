@@ -4,7 +4,15 @@ import { openMetrics, percentile } from '../../../demo/marketplace/metrics.ts';
 describe('what the marketplace tells of itself', () => {
   it('has every series that the plan asks for before anything has happened', async () => {
     const text = await openMetrics(Date.now() - 1_000, 60_000).registry.metrics();
-    for (const line of ['notifications_total{outcome="dropped"} 0', 'notifications_total{outcome="delivered"} 0', 'notification_duplicates_total 0', 'disputes_overdue 0', 'dispute_sla_timers_late 0', 'chat_fallback_seconds_count 0', 'chat_fallback_seconds_bucket{le="3"} 0']) {
+    for (const line of [
+      'notifications_total{outcome="dropped"} 0',
+      'notifications_total{outcome="delivered"} 0',
+      'notification_duplicates_total 0',
+      'disputes_overdue 0',
+      'dispute_sla_timers_late 0',
+      'chat_fallback_seconds_count 0',
+      'chat_fallback_seconds_bucket{le="3"} 0',
+    ]) {
       expect(text.split('\n')).toContain(line);
     }
     expect(text).toMatch(/^stage_dump_age_seconds 1(\.\d+)?$/m);
@@ -33,6 +41,11 @@ describe('what the marketplace tells of itself', () => {
   it('has no percentile of nothing', () => {
     expect(percentile([], 0.95)).toBeNull();
     expect(percentile([3, 1, 2], 0.95)).toBe(3);
-    expect(percentile(Array.from({ length: 100 }, (_, i) => i + 1), 0.95)).toBe(95);
+    expect(
+      percentile(
+        Array.from({ length: 100 }, (_, i) => i + 1),
+        0.95,
+      ),
+    ).toBe(95);
   });
 });

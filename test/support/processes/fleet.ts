@@ -41,6 +41,8 @@ export interface Fleet {
   readonly hookToken: string;
   readonly store: Store;
   readonly flags: FlagStore;
+  /** The shares that a flag has had, one for each revision, oldest first: its change log. */
+  sharesOf(flag: string): Promise<readonly number[]>;
   readonly api: Member;
   readonly workers: readonly Member[];
   readonly temporal: Member;
@@ -125,6 +127,14 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     await migrate(store);
     const flags = await openFlagStore(flagsUrl);
     closing.push(() => flags.close());
+    // Without the flag store's own deadlines: what a test reads of the past has time.
+    const log = new pg.Pool({ connectionString: flagsUrl, max: 2 });
+    log.on('error', quiet);
+    closing.push(() => log.end());
+    const sharesOf = async (flag: string): Promise<readonly number[]> => {
+      const { rows } = await log.query<{ share: number }>(`select (new->>'share')::float8 as share from flag_change where key = $1 order by seq`, [flag]);
+      return rows.map((row) => row.share);
+    };
     if (options.flags.length > 0) await flags.create(options.flags.map((key) => ({ key, type: 'boolean' as const, exposure: off(true), owner: 'tests' })), { by: 'seed' });
     const tokens = Object.fromEntries(
       await Promise.all(Object.entries(PEOPLE).map(async ([person, roles]) => [person, (await createToken(store, { person, roles: [...roles] })).token] as const)),
@@ -167,7 +177,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     const ports = await Promise.all(Array.from({ length: options.workers }, freePort));
     const workers = ports.map((port, index) => keep(gonogo(`worker-${index + 1}`, ['worker', '--metrics-port', String(port)], port)));
     await Promise.all([api, ...workers].map((member) => member.start()));
-    return { url: `http://127.0.0.1:${apiPort}`, databaseUrl, flagsUrl, temporalAddress, tokens, hookToken, store, flags, api, workers, temporal, postgres: postgres.member, dir, close };
+    return { url: `http://127.0.0.1:${apiPort}`, databaseUrl, flagsUrl, temporalAddress, tokens, hookToken, store, flags, sharesOf, api, workers, temporal, postgres: postgres.member, dir, close };
   } catch (error) {
     await close();
     throw error;

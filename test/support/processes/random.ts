@@ -12,7 +12,7 @@ export interface Random {
 
 /** A generator for one purpose: what one purpose draws never shifts what another draws. (Mulberry32 over an FNV-1a hash of seed and purpose.) */
 export function randomOf(seed: number, purpose: string): Random {
-  let state = [...`${seed}/${purpose}`].reduce((hash, letter) => Math.imul(hash ^ letter.charCodeAt(0), 0x01000193), 0x811c9dc5);
+  let state = Buffer.from(`${seed}/${purpose}`).reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193), 0x811c9dc5);
   const next = (): number => {
     state = (state + 0x6d2b79f5) | 0;
     const a = Math.imul(state ^ (state >>> 15), state | 1);

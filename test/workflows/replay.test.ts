@@ -1,0 +1,45 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { DeterminismViolationError } from '@temporalio/common';
+import { Worker } from '@temporalio/worker';
+import { describe, expect, it } from 'vitest';
+import { workflowBundle } from '../../src/worker.ts';
+import { openWorld } from '../support/world.ts';
+import { HISTORIES, saveHistories } from './save-histories.ts';
+
+// SAVE_HISTORIES=1 makes them anew: only where running launches may break, or a state is missing.
+if (process.env['SAVE_HISTORIES'] !== undefined) {
+  it('saves the histories anew', async () => {
+    const world = await openWorld();
+    await saveHistories(world).finally(() => world.close());
+  }, 300_000);
+}
+
+const names = () => readdirSync(HISTORIES).filter((name) => name.endsWith('.json')).sort();
+const read = (name: string) => readFileSync(path.join(HISTORIES, name), 'utf8');
+
+async function replay(histories: readonly { readonly name: string; readonly text: string }[]): Promise<ReadonlyMap<string, unknown>> {
+  const given = histories.map(({ name, text }) => ({ workflowId: name, history: JSON.parse(text) as object }));
+  const errors = new Map<string, unknown>();
+  for await (const result of Worker.runReplayHistories({ workflowBundle: await workflowBundle() }, given)) errors.set(result.workflowId, result.error);
+  return errors;
+}
+
+describe('launches that older code began', () => {
+  it('are gone on with by the code of today: every saved history replays', async () => {
+    const errors = await replay(names().map((name) => ({ name, text: read(name) })));
+    expect([...errors].filter(([, error]) => error !== undefined)).toEqual([]);
+    expect([...errors.keys()].sort()).toEqual(names());
+    for (const ending of ['launched', 'aborted', 'waiting', 'no-go', 'baking', 'held', 'watching', 'stage-scope']) expect(names()).toContain(`launch-${ending}.json`);
+  }, 60_000);
+
+  it('would be noticed if they could not: a history with two steps exchanged does not replay', async () => {
+    const text = read('launch-launched.json').replaceAll('"name":"remember"', '"name":"exchanged"');
+    expect((await replay([{ name: 'exchanged', text }])).get('exchanged')).toBeInstanceOf(DeterminismViolationError);
+  }, 60_000);
+
+  it.each(names())('%s is small, and holds nothing of the machine it was made on', (name) => {
+    expect(statSync(path.join(HISTORIES, name)).size).toBeLessThan(200_000);
+    expect(read(name)).not.toMatch(/stackTrace|"identity"|\/home\/|\/root\/|file:\/\//);
+  });
+});
