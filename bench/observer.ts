@@ -46,6 +46,8 @@ export async function openObserver(url: string): Promise<Observer> {
     watched.heard += 1;
     if (watched.heard === PROVEN) watched.proven.resolve(now);
   });
+  // Lost only when the server goes; who waits for news then is told by the part that failed.
+  client.on('error', () => undefined);
   await client.connect();
   await client.query(`listen ${FLAG_CHANNEL}; listen gonogo_rollback`);
   return {

@@ -9,7 +9,7 @@ import { until } from '../support/until.ts';
 describe('the demo, told to end while it runs', { timeout: 120_000 }, () => {
   let dir: string;
   beforeAll(() => {
-    dir = mkdtempSync(path.join(os.tmpdir(), 'gonogo-demo-test-'));
+    dir = mkdtempSync(path.join(os.tmpdir(), 'gonogo-stopped-demo-'));
   });
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
 

@@ -6,7 +6,7 @@ import { conclude, hold, sign } from '../../src/store/people.ts';
 import { workflowId } from '../../workflows/messages.ts';
 import type { Stage } from '../../src/core/plan.ts';
 import { everyone } from '../../src/core/exposure.ts';
-import { ended, heard, personAsks } from '../rollback/control.ts';
+import { ended, gateway, heard, personAsks, type Control } from '../rollback/control.ts';
 import { gate, order, stage } from '../support/orders.ts';
 import { until } from '../support/until.ts';
 import type { World } from '../support/world.ts';
@@ -31,7 +31,12 @@ async function save(world: World, name: string, id: string): Promise<void> {
 }
 
 /** Lives through every ending of a launch, and through a rollback in each of its states, and saves what Temporal remembers of them. */
-export async function saveHistories(world: World): Promise<void> {
+export async function saveHistories(world: World, control: Control): Promise<void> {
+  const writing = gateway();
+  control.writing.set('shifting.b', async (changes, signal, provider) => {
+    await writing.pass();
+    return provider.write(changes, signal);
+  });
   async function live(name: string, more: Partial<Stage>, until: (id: string) => Promise<unknown>, end: (id: string) => Promise<unknown>, watch = 1_000): Promise<void> {
     const errors = `${name.replaceAll('-', '_')}_errors`;
     world.page.set({ [errors]: 0 });
@@ -66,6 +71,10 @@ export async function saveHistories(world: World): Promise<void> {
     live('no-go', { signOff }, second('stage-opened'), async (id) => {
       await sign(world.house.store, { launch: id, stage: 'two', role: 'qa', decision: 'no-go', reason: 'not yet', recheckAt: new Date(Date.now() + HOUR).toISOString(), person: anna, at: now() });
       await back(id);
+    }),
+    live('shifting', {}, () => writing.reached, async (id) => {
+      await back(id);
+      writing.open();
     }),
     live('baking', { bake: HOUR }, second('witnessed'), breach('baking')),
     live('held', { bake: HOUR }, second('witnessed'), async (id) => {
