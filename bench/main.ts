@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { bakeForADay } from './day.ts';
 import { openSetting, startEmbedded, type Embedded, type Setting } from './embedded.ts';
-import { ceilingRow, latency, latencyRows, ms, table, type Latency, type Row } from './figures.ts';
+import { ceilingRow, latency, latencyRows, ms, table, type Row } from './figures.ts';
 import { openFloor, type Floor } from './floor.ts';
 import { startBaking, untilEnded, type BenchLaunch } from './launches.ts';
 import { bakeMany } from './load.ts';
@@ -26,13 +26,8 @@ const say = (text: string): void => console.error(`${(performance.now() / 1_000)
 const percent = (value: number): string => `${value.toFixed(1)} %`;
 const kilobytes = (value: number): string => `${(value / 1_000).toFixed(0)} KB`;
 
-interface Latencies {
-  readonly floor: Latency;
-  readonly rows: readonly Row[];
-}
-
 /** Waves of launches bake; in each the floor is measured, then breaches, then alerts, always one alone. */
-async function latencies(setting: Setting, floor: Floor): Promise<Latencies> {
+async function latencies(setting: Setting, floor: Floor): Promise<readonly Row[]> {
   const taken = { floor: [] as number[], off: [] as number[], proven: [] as number[], alertOff: [] as number[], alertProven: [] as number[], answered: [] as number[] };
   let before: readonly BenchLaunch[] = [];
   for (let done = 0; done < size.n; done += size.wave) {
@@ -53,17 +48,14 @@ async function latencies(setting: Setting, floor: Floor): Promise<Latencies> {
   }
   await untilEnded(setting, before);
   const bare = latency(taken.floor);
-  return {
-    floor: bare,
-    rows: [
-      ...latencyRows('bare floor: signal -> activity -> PATCH', bare, bare),
-      ...latencyRows('bad sample served -> 3 flags off', latency(taken.off), bare, { p50: 0.3, p99: 0.4 }),
-      ...latencyRows('bad sample served -> proven', latency(taken.proven), bare, { p50: 0.6 }),
-      ...latencyRows('alert received -> 3 flags off', latency(taken.alertOff), bare, { p50: 0.6 }),
-      ...latencyRows('alert received -> proven', latency(taken.alertProven), bare, { p50: 1, under: 250 }),
-      ...latencyRows('alert received -> 2xx', latency(taken.answered), bare),
-    ],
-  };
+  return [
+    ...latencyRows('bare floor: signal -> activity -> PATCH', bare, bare),
+    ...latencyRows('bad sample served -> 3 flags off', latency(taken.off), bare, { p50: 0.3, p99: 0.4 }),
+    ...latencyRows('bad sample served -> proven', latency(taken.proven), bare, { p50: 0.6 }),
+    ...latencyRows('alert received -> 3 flags off', latency(taken.alertOff), bare, { p50: 0.6 }),
+    ...latencyRows('alert received -> proven', latency(taken.alertProven), bare, { p50: 1, under: 250 }),
+    ...latencyRows('alert received -> 2xx', latency(taken.answered), bare),
+  ];
 }
 
 async function storm(setting: Setting): Promise<readonly Row[]> {
@@ -106,6 +98,11 @@ const embedded = await startEmbedded();
 // Servers outlive this program unless they are told.
 for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) process.once(signal, () => void embedded.close().finally(() => process.exit(code)));
 const rows: Row[] = [];
+/** Also told at once: a run that is broken off has not been for nothing. */
+const add = (more: readonly Row[]): void => {
+  rows.push(...more);
+  console.error(table(more));
+};
 const loadBefore = os.loadavg()[0] ?? 0;
 try {
   if (wanted('latency') || wanted('storm')) {
@@ -116,12 +113,12 @@ try {
         // The first ones compile and connect.
         await floor.measure(20);
         say('latencies');
-        rows.push(...(await latencies(setting, floor)).rows);
+        add(await latencies(setting, floor));
         await floor.close();
       }
       if (wanted('storm')) {
         say(`${size.many} at once`);
-        rows.push(...(await storm(setting)));
+        add(await storm(setting));
       }
     } finally {
       await setting.close();
@@ -129,11 +126,11 @@ try {
   }
   if (wanted('day')) {
     say('24 h in skipped time');
-    rows.push(...(await day(embedded)));
+    add(await day(embedded));
   }
   if (wanted('load')) {
     say(`${size.many} baking launches`);
-    rows.push(...(await load(embedded)));
+    add(await load(embedded));
   }
 } catch (error) {
   console.error(embedded.warnings());

@@ -23,6 +23,8 @@ export type RestoreDecision =
 export interface RestoreFacts {
   readonly phase: Phase;
   readonly snapshot: { readonly revision: string; readonly exposure: Exposure };
+  /** The revision that the write under way expects, where it is not the snapshot's: the newest intent's own. */
+  readonly expected?: string;
   /** Every exposure this launch meant to write to the flag. */
   readonly written: readonly Exposure[];
   readonly current: { readonly revision: string; readonly exposure: Exposure };
@@ -38,7 +40,7 @@ export interface RestoreFacts {
 export function restoreDecision(facts: RestoreFacts): RestoreDecision {
   const { snapshot, current } = facts;
   if (sameExposure(current.exposure, snapshot.exposure)) {
-    return facts.phase === 'intent' && current.revision === snapshot.revision ? 'fence' : 'leave';
+    return facts.phase === 'intent' && current.revision === (facts.expected ?? snapshot.revision) ? 'fence' : 'leave';
   }
   if (facts.ours || facts.written.some((exposure) => sameExposure(exposure, current.exposure))) return 'write';
   switch (compareReach(current.exposure, snapshot.exposure)) {

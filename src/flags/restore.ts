@@ -10,6 +10,8 @@ export interface FlagRestore {
   readonly phase: Phase;
   readonly written: readonly Exposure[];
   readonly revision?: string | undefined;
+  /** The flag as a write under way found it, while `phase` is `intent`. */
+  readonly intent?: { readonly revision: string; readonly exposure: Exposure } | undefined;
   readonly change: string;
   readonly by: string;
   readonly comment: string;
@@ -48,11 +50,12 @@ const LOOKS = 5;
 type Standing = { readonly revision: string; readonly exposure: Exposure; readonly changeId?: string };
 
 /**
- * Where the flag stands if nobody else touched it: at our newest write, or at the snapshot where we never wrote. The
+ * Where the flag stands if nobody else touched it: where the write under way found it, at our newest write, or at the snapshot where we never wrote. The
  * decision is drawn from that, and the database carries it out only at that very revision; where the flag stands
  * elsewhere it answers with what it found, and the decision is drawn anew. So the usual rollback is one round trip.
  */
 function presumed(entry: FlagRestore): Standing {
+  if (entry.intent !== undefined) return entry.intent;
   const ours = entry.written.at(-1);
   if (entry.revision === undefined || ours === undefined) return entry.snapshot;
   return { revision: entry.revision, exposure: ours };
@@ -60,7 +63,7 @@ function presumed(entry: FlagRestore): Standing {
 
 function decide(entry: FlagRestore, current: Standing) {
   const ours = current.revision === entry.revision || current.changeId === entry.change;
-  return restoreDecision({ phase: entry.phase, snapshot: entry.snapshot, written: entry.written, current, ours });
+  return restoreDecision({ phase: entry.phase, snapshot: entry.snapshot, written: entry.written, current, ours, ...(entry.intent === undefined ? {} : { expected: entry.intent.revision }) });
 }
 
 /** Puts flags back by the law of core/journal; a flag whose revision moved is decided again, the others are not touched twice. Throws Retryable when nothing could be done. */

@@ -50,6 +50,8 @@ export interface RestoreEntry {
   readonly phase: Phase;
   readonly written: readonly Exposure[];
   readonly revision?: string;
+  /** The flag as the write under way found it, while `phase` is `intent`: a frozen hand may still send that write. */
+  readonly intent?: { readonly revision: string; readonly exposure: Exposure };
   readonly change: string;
   readonly by: string;
   readonly comment: string;

@@ -55,6 +55,7 @@ function restoreEntry(view: RollbackView, group: Group, scope: string): RestoreE
   const first = view.journal.find((entry) => entry.flag === group.flag.flag && entry.phase !== 'void');
   if (oldest === undefined || first === undefined) return undefined;
   const revision = group.entries.findLast((entry) => entry.writtenRevision !== undefined)?.writtenRevision;
+  const intent = group.entries.findLast((entry) => entry.phase === 'intent')?.snapshot;
   return {
     flag: group.flag,
     snapshot: oldest.snapshot,
@@ -65,6 +66,7 @@ function restoreEntry(view: RollbackView, group: Group, scope: string): RestoreE
     by: 'gonogo',
     comment: `rollback of ${view.launch}`,
     ...(revision === undefined ? {} : { revision }),
+    ...(intent === undefined ? {} : { intent: { revision: intent.revision, exposure: intent.exposure } }),
   };
 }
 

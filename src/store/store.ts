@@ -92,15 +92,20 @@ export function openStore(options: StoreOptions): Store {
 
 /** Brings the schema up to date; two processes that start at once take turns. Throws when a migration fails. */
 export async function migrate(store: Store): Promise<void> {
-  const migrator = new Migrator({ db: store.db, provider: { getMigrations: () => Promise.resolve({ '0001-first': first }) } });
   // Kysely's own lock needs its tables; creating those races too, so the whole is behind one advisory lock.
   await store.db.connection().execute(async (connection) => {
+    // The pool's limits keep one frozen client from stopping others. Nobody else holds these locks, and a process that starts on a busy machine may pause for seconds between two statements.
+    await sql`set idle_in_transaction_session_timeout = 0`.execute(connection);
+    await sql`set statement_timeout = 0`.execute(connection);
     await sql`select pg_advisory_lock(hashtext('gonogo migrations'))`.execute(connection);
     try {
+      const migrator = new Migrator({ db: connection, provider: { getMigrations: () => Promise.resolve({ '0001-first': first }) } });
       const { error } = await migrator.migrateToLatest();
       if (error !== undefined) throw error instanceof Error ? error : new Error('the database could not be migrated', { cause: error });
     } finally {
       await sql`select pg_advisory_unlock(hashtext('gonogo migrations'))`.execute(connection);
+      await sql`reset idle_in_transaction_session_timeout`.execute(connection);
+      await sql`reset statement_timeout`.execute(connection);
     }
   });
 }

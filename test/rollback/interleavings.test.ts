@@ -89,30 +89,33 @@ describe('a stop during a write', () => {
     expect((await world.kinds(id)).at(-1)).toBe('ended');
   }, 100_000);
 
-  it.concurrent('restores exactly what was written before a crash could mark it', async () => {
+  it.concurrent.each([
+    ['wider', { value: true, share: 5, by: 'contract', listed: [{ attribute: 'user', values: ['anna'] }] }, everyone(true)],
+    ['narrower', everyone(true), listed('user', 'anna')],
+  ] as const)('restores exactly what was written, %s, before a crash could mark it', async (how, before, to) => {
+    const [name, key] = [`crash-${how}`, `crash-${how}_one`];
     const crashed = gateway();
-    const before: Exposure = { value: true, share: 5, by: 'contract', listed: [{ attribute: 'user', values: ['anna'] }] };
-    control.writing.set('crash.one', async (changes, signal, provider) => {
+    control.writing.set(`${name}.one`, async (changes, signal, provider) => {
       const written = await provider.write(changes, signal);
       await crashed.pass();
       return written;
     });
-    const plan = order([stage('one', ['crash.one'])], [], { name: 'crash' });
+    const plan = order([{ ...stage('one', { [`${name}.one`]: to }), set: [{ flag: `${name}.one`, to, narrows: true }] }], [], { name });
     await world.seed(plan);
-    await world.flags.putExposure('crash_one', before, '*', { by: 'somebody' });
+    await world.flags.putExposure(key, before, '*', { by: 'somebody' });
     const { id } = await world.start(plan);
     await crashed.reached;
-    expect(await exposures(world, 'crash_one')).toEqual([everyone(true)]);
+    expect(await exposures(world, key)).toEqual([to]);
     const marked = () => world.house.store.db.selectFrom('journal').select(['phase', 'written_revision']).where('launch', '=', id).execute();
     expect(await marked()).toEqual([{ phase: 'intent', written_revision: null }]);
     await personAsks(world, id);
     await heard(world, id, 'rollback-proven');
-    expect(await exposures(world, 'crash_one')).toEqual([before]);
+    expect(await exposures(world, key)).toEqual([before]);
     // The hand that never died marks late: nothing moves any more.
     crashed.open();
     await ended(world, id, 'rolled-back');
     expect(await marked()).toEqual([{ phase: 'proven', written_revision: null }]);
-    expect(await changesOf(world, 'crash_one')).toEqual(['write', 'write', 'restore']);
+    expect(await changesOf(world, key)).toEqual(['write', 'write', 'restore']);
   }, 100_000);
 
   it.concurrent('does not take a change made by hand after a crash for its own write', async () => {

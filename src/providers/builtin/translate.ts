@@ -18,8 +18,8 @@ export function toWrite(change: Change): FlagWrite {
 
 /** A journal entry in the store's words. */
 export function toRestore(entry: RestoreEntry): FlagRestore {
-  const { flag, snapshot, phase, written, revision, change, by, comment } = entry;
-  return { key: flag.key, snapshot: { revision: snapshot.revision, exposure: snapshot.exposure }, phase, written, revision, change, by, comment };
+  const { flag, snapshot, phase, written, revision, intent, change, by, comment } = entry;
+  return { key: flag.key, snapshot: { revision: snapshot.revision, exposure: snapshot.exposure }, phase, written, revision, intent, change, by, comment };
 }
 
 /** What became of an entry, in the contract's words. */
