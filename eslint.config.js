@@ -24,7 +24,20 @@ export default tseslint.config(
     files: ['**/*.js', '**/*.mjs'],
     languageOptions: {
       globals: Object.fromEntries(
-        ['process', 'console', 'fetch', 'URL', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Buffer', 'AbortSignal', 'AbortController', 'performance'].map((name) => [name, 'readonly']),
+        [
+          'process',
+          'console',
+          'fetch',
+          'URL',
+          'setTimeout',
+          'clearTimeout',
+          'setInterval',
+          'clearInterval',
+          'Buffer',
+          'AbortSignal',
+          'AbortController',
+          'performance',
+        ].map((name) => [name, 'readonly']),
       ),
     },
   },

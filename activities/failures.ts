@@ -11,7 +11,12 @@ export function again(why: string, delay?: number): ApplicationFailure {
 
 /** The launch is refused before anything was written; its workflow ends with this. */
 export function refused(problem: RefusedLaunch): ApplicationFailure {
-  return ApplicationFailure.create({ message: problem.problems.map((one) => `${one.where} ${one.message}`).join('; '), type: REFUSED, nonRetryable: true, details: [problem] });
+  return ApplicationFailure.create({
+    message: problem.problems.map((one) => `${one.where} ${one.message}`).join('; '),
+    type: REFUSED,
+    nonRetryable: true,
+    details: [problem],
+  });
 }
 
 type Steps = Readonly<Record<string, (...args: never[]) => Promise<unknown>>>;

@@ -54,11 +54,19 @@ export function openJourney(house: House): Journey {
       const now = await house.clock.now();
       const row = await launchRow(house.store.db, launch);
       const until = new Date(now + (row?.order.plan.watch ?? 0)).toISOString();
-      return (await startWatching(house.store, launch, now, { kind: 'watching', at: new Date(now).toISOString(), by: house.hand, until })) ? 'watching' : 'stopped';
+      return (await startWatching(house.store, launch, now, { kind: 'watching', at: new Date(now).toISOString(), by: house.hand, until }))
+        ? 'watching'
+        : 'stopped';
     },
     async finish(launch) {
       const at = await iso(house);
-      const ended = await endLaunch(house.store, launch, 'launched', { kind: 'ended', at, by: 'gonogo', outcome: 'launched', why: `every stage passed and the watch (${WATCH.slice(1)}) is over` });
+      const ended = await endLaunch(house.store, launch, 'launched', {
+        kind: 'ended',
+        at,
+        by: 'gonogo',
+        outcome: 'launched',
+        why: `every stage passed and the watch (${WATCH.slice(1)}) is over`,
+      });
       if (ended.kind === 'not-yet') throw again(ended.why, 2_000);
       return ended.kind === 'ended' && ended.outcome === 'launched' ? 'launched' : 'stopped';
     },

@@ -58,7 +58,7 @@ export async function bakeForADay(embedded: Embedded): Promise<Day | undefined> 
       if (!news) await env.sleep(ms);
     },
   };
-  const source = scriptedSource(clock.now, () => 0);
+  const source = scriptedSource(() => env.currentTimeMs(), () => 0);
   const context = { log, secret: (reference: string) => reference, databaseUrl: url, serverUrl: 'http://127.0.0.1' };
   const house: House = {
     store,

@@ -100,16 +100,6 @@ export async function untilEnded(setting: Setting, launches: readonly BenchLaunc
   for (;;) {
     const rows = await setting.store.urgent(`select count(*)::int as n from launch where outcome is not null and id = any($1)`, [ids], 'bench_ended');
     if (rows[0]?.['n'] === ids.length) return;
-    if (performance.now() > end) {
-      const [at] = await setting.store.urgent(
-        `select l.state, l.held, l.watcher_epoch, l.watcher_tick, (select jsonb_agg(e.kind order by e.seq) from event e where e.launch = l.id) as kinds, (select jsonb_agg(to_jsonb(g)) from gate_state g where g.launch = l.id) as gates from launch l where l.id = $1`,
-        [ids[0]],
-        'bench_stuck',
-      );
-      console.error(JSON.stringify(at));
-      const history = await setting.embedded.client.workflow.getHandle(workflowId.launch(ids[0] ?? '')).fetchHistory();
-      for (const e of history.events ?? []) console.error(JSON.stringify(e, (k, v) => (k === 'data' && typeof v === 'object' ? Buffer.from(v as Uint8Array).toString().slice(0, 200) : v)).slice(0, 500));
-    }
     if (performance.now() > end) throw new Error(`only ${String(rows[0]?.['n'])} of ${ids.length} launches have ended`);
     await pause(200);
   }

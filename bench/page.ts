@@ -72,8 +72,8 @@ export async function openPage(): Promise<Page> {
         turn = { left, busy: false, serve };
       }),
     breakAtOnce: async (slots, wait) => {
-      const begun = Promise.withResolvers<void>();
-      const own = { slots: new Set(slots), waiting: [], begun: begun.resolve } as NonNullable<typeof dam>;
+      const begun = Promise.withResolvers<undefined>();
+      const own = { slots: new Set(slots), waiting: [], begun: () => begun.resolve(undefined) } as NonNullable<typeof dam>;
       dam = own;
       await begun.promise;
       await new Promise((resolve) => setTimeout(resolve, wait));

@@ -84,14 +84,12 @@ async function clear({ crew, story }: Drive, id: string, view: LaunchView, stage
   }
   const wanted = stage.signOffs.filter((one) => one.missing > 0);
   for (const { role } of wanted) {
-    await crew
-      .as(role)
-      .post(`/api/launches/${id}/stages/${stage.id}/sign-offs`, {
-        role,
-        decision: 'go',
-        planHash: view.plan.hash,
-        ...(stage.seal === undefined ? {} : { seal: stage.seal }),
-      });
+    await crew.as(role).post(`/api/launches/${id}/stages/${stage.id}/sign-offs`, {
+      role,
+      decision: 'go',
+      planHash: view.plan.hash,
+      ...(stage.seal === undefined ? {} : { seal: stage.seal }),
+    });
   }
   story.line(`  GO for ${stage.id}: ${wanted.map(({ role }) => `${crew.as(role).name} (${role})`).join(', ')}`);
 }

@@ -103,7 +103,9 @@ async function tellAll(data: string): Promise<readonly string[]> {
   const plan = prometheus ? { planYaml: text } : { plan: throughWeb(text) };
   const body = { ...plan, environment: ENVIRONMENT, speed: SPEED };
   const driven = { crew: stack.crew, story };
-  story.line(`plans/communications.yaml in ${ENVIRONMENT} at ${SPEED} times the speed: a bake of 24 h is 3 s${prometheus ? '; the windows of its queries stay 1 m' : ''}`);
+  story.line(
+    `plans/communications.yaml in ${ENVIRONMENT} at ${SPEED} times the speed: a bake of 24 h is 3 s${prometheus ? '; the windows of its queries stay 1 m' : ''}`,
+  );
 
   story.heading('1. All is well');
   const one = await drive({ ...driven, body }, LAUNCH_WITHIN);

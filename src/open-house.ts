@@ -51,7 +51,8 @@ function readSource(name: string, raw: unknown): SourceConfig {
 /** Opens everything that the config names. Throws Terminal `config` when a kind's settings are wrong. Returns the house and how to close it. */
 export async function openHouse(config: Config, fittings: Fittings): Promise<{ readonly house: House; readonly close: () => Promise<void> }> {
   const { log } = fittings;
-  const store = fittings.store ?? openStore({ url: config.database.url, onError: (error) => log.warn({ error: error.message }, 'a database connection was lost') });
+  const store =
+    fittings.store ?? openStore({ url: config.database.url, onError: (error) => log.warn({ error: error.message }, 'a database connection was lost') });
   const context = { log, secret: config.secret, databaseUrl: config.flagStore.url, serverUrl: config.server.publicUrl };
   const providers = await openAll(config.providers, (name, raw) => openProvider(name, raw, context));
   const evaluators = await openAll(config.evaluators, (name, raw) => openEvaluator(name, raw, context));

@@ -44,7 +44,11 @@ export function workflowBundle(): Promise<WorkflowBundle> {
 const SLOTS = { journey: 200, watch: 5_000, rollback: 500 } as const;
 
 /** Starts the three workers of a process (launch, watch, rollback) over one connection. */
-export async function runWorkers(house: House, connection: NativeConnection, options: { readonly namespace: string; readonly prefix: string }): Promise<{ readonly stop: () => Promise<void> }> {
+export async function runWorkers(
+  house: House,
+  connection: NativeConnection,
+  options: { readonly namespace: string; readonly prefix: string },
+): Promise<{ readonly stop: () => Promise<void> }> {
   const names = queues(options.prefix);
   const shutDown = new AbortController();
   const loops = new Set<Promise<unknown>>();
@@ -67,7 +71,14 @@ export async function runWorkers(house: House, connection: NativeConnection, opt
       maxConcurrentActivityTaskExecutions: SLOTS.watch,
       maxHeartbeatThrottleInterval: '4s',
     }),
-    Worker.create({ ...shared, ...workflows, taskQueue: names.rollback, activities: openRestoring(house), maxConcurrentActivityTaskExecutions: SLOTS.rollback, maxCachedWorkflows: 500 }),
+    Worker.create({
+      ...shared,
+      ...workflows,
+      taskQueue: names.rollback,
+      activities: openRestoring(house),
+      maxConcurrentActivityTaskExecutions: SLOTS.rollback,
+      maxCachedWorkflows: 500,
+    }),
   ]);
   const runs = workers.map((worker) =>
     worker.run().catch((error: unknown) => house.log.error({ error: String(error) }, 'a Temporal worker has ended; what is watched goes on being watched')),

@@ -33,9 +33,7 @@ export function itemsBefore(plan: Plan, stage: Stage): readonly ChecklistItem[] 
 
 /** How many signatures of a role are still missing: one person counts once, and only for this plan's hash. */
 function missing(rule: SignOffRule, facts: ClearanceFacts): number {
-  const people = new Set(
-    facts.signatures.filter((s) => s.role === rule.role && s.decision === 'go' && s.planHash === facts.planHash).map((s) => s.person),
-  );
+  const people = new Set(facts.signatures.filter((s) => s.role === rule.role && s.decision === 'go' && s.planHash === facts.planHash).map((s) => s.person));
   return Math.max(0, rule.count - people.size);
 }
 

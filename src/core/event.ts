@@ -101,7 +101,12 @@ export type LaunchEvent = { readonly at: string; readonly by: string } & (
   | { readonly kind: 'watching'; readonly until: string }
   | { readonly kind: 'watched'; readonly earned: Millis; readonly gates: readonly GateRecord[] }
   | { readonly kind: 'rollback-requested'; readonly scope: Scope; readonly cause: Cause }
-  | { readonly kind: 'restored'; readonly scope: Scope; readonly hand: string; readonly flags: readonly (FlagMark & { readonly outcome: 'restored' | 'kept' | 'foreign' | 'fallback' })[] }
+  | {
+      readonly kind: 'restored';
+      readonly scope: Scope;
+      readonly hand: string;
+      readonly flags: readonly (FlagMark & { readonly outcome: 'restored' | 'kept' | 'foreign' | 'fallback' })[];
+    }
   | {
       readonly kind: 'rollback-proven';
       readonly scope: Scope;

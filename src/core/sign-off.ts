@@ -25,7 +25,10 @@ export interface SignatureRefusal {
 export function refuseSignature(wish: SignatureWish): SignatureRefusal | undefined {
   const asked = wish.stage.signOff.map((rule) => rule.role);
   if (!wish.roles.includes(wish.role)) {
-    return { code: 'role_not_held', message: `${wish.person} does not hold the role ${wish.role}; held: ${wish.roles.join(', ') || 'none'}. Ask who gives out roles` };
+    return {
+      code: 'role_not_held',
+      message: `${wish.person} does not hold the role ${wish.role}; held: ${wish.roles.join(', ') || 'none'}. Ask who gives out roles`,
+    };
   }
   if (!asked.includes(wish.role)) {
     return { code: 'role_not_asked', message: `stage ${wish.stage.id} asks for ${asked.join(', ') || 'nobody'}, not for ${wish.role}` };

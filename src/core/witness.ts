@@ -81,7 +81,10 @@ const WITNESSES = 6;
 /** Picks witnesses among the subjects that flipped: the listed first, then spread over the rest. */
 export function pickWitnesses(flipped: readonly Candidate[]): readonly Subject[] {
   const order: Readonly<Record<Standing, number>> = { listed: 0, sampled: 1, control: 2 };
-  return [...flipped].sort((a, b) => order[a.standing] - order[b.standing]).slice(0, WITNESSES).map((candidate) => candidate.subject);
+  return [...flipped]
+    .sort((a, b) => order[a.standing] - order[b.standing])
+    .slice(0, WITNESSES)
+    .map((candidate) => candidate.subject);
 }
 
 /** Percent bounds that the share of `n` sampled subjects must fall in with 99.9 %: the normal approximation, with a continuity correction, cut to 0..100. z = 3.2905 (two-sided .001). */

@@ -63,7 +63,14 @@ function presumed(entry: FlagRestore): Standing {
 
 function decide(entry: FlagRestore, current: Standing) {
   const ours = current.revision === entry.revision || current.changeId === entry.change;
-  return restoreDecision({ phase: entry.phase, snapshot: entry.snapshot, written: entry.written, current, ours, ...(entry.intent === undefined ? {} : { expected: entry.intent.revision }) });
+  return restoreDecision({
+    phase: entry.phase,
+    snapshot: entry.snapshot,
+    written: entry.written,
+    current,
+    ours,
+    ...(entry.intent === undefined ? {} : { expected: entry.intent.revision }),
+  });
 }
 
 /** Puts flags back by the law of core/journal; a flag whose revision moved is decided again, the others are not touched twice. Throws Retryable when nothing could be done. */

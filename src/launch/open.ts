@@ -40,15 +40,29 @@ async function flagProblems(house: House, order: Order, flag: FlagRef, provider:
   const first = order.plan.stages.flatMap((stage) => stage.set).find((change) => change.flag === flag.flag);
   if (first === undefined) return [];
   if (sameExposure(snapshot.exposure, first.to)) {
-    return [{ where: flag.flag, message: `is ${describe(first.to)} already; the plan would change nothing`, hint: 'turn it back first, or leave it out of the plan' }];
+    return [
+      { where: flag.flag, message: `is ${describe(first.to)} already; the plan would change nothing`, hint: 'turn it back first, or leave it out of the plan' },
+    ];
   }
   if (!first.narrows && !isOff(snapshot.exposure) && snapshot.exposure.value === first.to.value && snapshot.exposure.share > first.to.share) {
-    return [{ where: flag.flag, message: `is ${describe(snapshot.exposure)} now; the plan would narrow it to ${describe(first.to)}`, hint: 'say narrows: true, or start from where it is' }];
+    return [
+      {
+        where: flag.flag,
+        message: `is ${describe(snapshot.exposure)} now; the plan would narrow it to ${describe(first.to)}`,
+        hint: 'say narrows: true, or start from where it is',
+      },
+    ];
   }
   const seen = await look(house, [{ flag, drawn: drawFor(order.plan, flag) }], signal);
   return canWitness(first.to, seen.get(flag.flag) ?? [], flag.offValue)
     ? []
-    : [{ where: flag.flag, message: `no witness can show the change to ${describe(first.to)}`, hint: 'its evaluator must be able to see the subjects that the plan names' }];
+    : [
+        {
+          where: flag.flag,
+          message: `no witness can show the change to ${describe(first.to)}`,
+          hint: 'its evaluator must be able to see the subjects that the plan names',
+        },
+      ];
 }
 
 /** Everything that stands in a launch's way: providers, capabilities, evaluators, sources, and changes that nobody could see. */
@@ -75,7 +89,10 @@ export async function readiness(house: House, order: Order, signal: AbortSignal)
       attempt(name, `look at providers.${name} in the config`, async () => {
         const provider = house.providers.get(name);
         if (provider === undefined) return [{ where: name, message: 'no such provider in the config of the workers', hint: `add providers.${name}` }];
-        const found = [...(await provider.check(flags, signal)), ...flags.flatMap((flag) => capabilityProblems(flag, provider, exposuresOf(order.plan, flag.flag)))];
+        const found = [
+          ...(await provider.check(flags, signal)),
+          ...flags.flatMap((flag) => capabilityProblems(flag, provider, exposuresOf(order.plan, flag.flag))),
+        ];
         if (found.length > 0) return found;
         return (await Promise.all(flags.map((flag) => flagProblems(house, order, flag, provider, signal)))).flat();
       }),
@@ -84,7 +101,10 @@ export async function readiness(house: House, order: Order, signal: AbortSignal)
       attempt(name, `look at evaluators.${name} in the config`, async () => {
         const evaluator = house.evaluators.get(name);
         if (evaluator === undefined) return [{ where: name, message: 'no such evaluator in the config of the workers', hint: `add evaluators.${name}` }];
-        return evaluator.check(asked.map((one) => one.flag), signal);
+        return evaluator.check(
+          asked.map((one) => one.flag),
+          signal,
+        );
       }),
     ),
     ...[...bySource].map(([name, asked]) =>
@@ -142,5 +162,12 @@ export async function open(house: House, opening: Opening): Promise<Refused | un
   };
   const held = await openLaunch(house.store, { ...opening, deadline: Date.now() + plan.maxDuration, event });
   if (held.length === 0) return undefined;
-  return { code: 'flag_locked', problems: held.map((one) => ({ where: one.flag, message: `is held by ${one.launch}`, hint: 'wait until that launch has ended; two launches never share a flag' })) };
+  return {
+    code: 'flag_locked',
+    problems: held.map((one) => ({
+      where: one.flag,
+      message: `is held by ${one.launch}`,
+      hint: 'wait until that launch has ended; two launches never share a flag',
+    })),
+  };
 }

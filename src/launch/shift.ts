@@ -65,14 +65,28 @@ export async function remember(house: House, launch: string, stageId: string): P
     await callPerson(house, launch, 'drift', drift.join('; '));
     return { kind: 'wait', why: drift.join('; ') };
   }
-  const seen = await look(house, flags.map(({ flag }) => ({ flag, drawn: view.candidates[flag.flag] ?? drawFor(view.order.plan, flag) })), signal);
+  const seen = await look(
+    house,
+    flags.map(({ flag }) => ({ flag, drawn: view.candidates[flag.flag] ?? drawFor(view.order.plan, flag) })),
+    signal,
+  );
   const entries = flags.flatMap(({ change, flag }, index): NewEntry[] => {
     const snapshot = snapshots[index];
     const provider = providerOf(house, flag);
     const candidates = seen.get(flag.flag) ?? [];
     if (snapshot === undefined) return [];
     return [
-      { flag: flag.flag, provider: flag.provider, unit: provider.unit(flag), key: flag.key, snapshot, target: change.to, before: valuesOf(candidates), undo: provider.undo(flag, snapshot), candidates },
+      {
+        flag: flag.flag,
+        provider: flag.provider,
+        unit: provider.unit(flag),
+        key: flag.key,
+        snapshot,
+        target: change.to,
+        before: valuesOf(candidates),
+        undo: provider.undo(flag, snapshot),
+        candidates,
+      },
     ];
   });
   const event: LaunchEvent = {
@@ -80,9 +94,18 @@ export async function remember(house: House, launch: string, stageId: string): P
     at,
     by: house.hand,
     stage: stageId,
-    flags: entries.map((entry) => ({ flag: entry.flag, provider: entry.provider, key: entry.key, revision: entry.snapshot.revision, exposure: entry.snapshot.exposure, to: entry.target })),
+    flags: entries.map((entry) => ({
+      flag: entry.flag,
+      provider: entry.provider,
+      key: entry.key,
+      revision: entry.snapshot.revision,
+      exposure: entry.snapshot.exposure,
+      to: entry.target,
+    })),
   };
-  const checked = new Set([...view.order.plan.checklist, ...stage.checklist].filter((item) => item.check !== undefined && !failing.includes(item.id)).map((item) => item.id));
+  const checked = new Set(
+    [...view.order.plan.checklist, ...stage.checklist].filter((item) => item.check !== undefined && !failing.includes(item.id)).map((item) => item.id),
+  );
   return rememberStage(house.store, launch, stageId, entries, checked, event);
 }
 
@@ -128,7 +151,10 @@ export async function shift(house: House, launch: string, stageId: string): Prom
   const view = await rollbackState(house.store, launch);
   if (view === undefined || view.outcome !== undefined || view.requests.length > 0) return 'stopped';
   const entries = view.journal.filter((entry) => entry.stage === stageId && !entry.fallback);
-  const units = Map.groupBy(entries.filter((entry) => entry.phase === 'intent'), (entry) => `${entry.provider}\n${entry.unit}`);
+  const units = Map.groupBy(
+    entries.filter((entry) => entry.phase === 'intent'),
+    (entry) => `${entry.provider}\n${entry.unit}`,
+  );
   let drift: string | undefined;
   for (const unit of units.values()) {
     const provider = providerOf(house, refOf(view.order, unit[0]?.flag ?? ''));
@@ -139,7 +165,12 @@ export async function shift(house: House, launch: string, stageId: string): Prom
       if (!(error instanceof Drift)) throw error;
       // A rollback fences what is still on its way: that drift is our own, and nobody's to look at.
       if (!(await stillWanted(house.store, launch))) return 'stopped';
-      await markVoid(house.store, launch, stageId, unit.map((entry) => entry.flag));
+      await markVoid(
+        house.store,
+        launch,
+        stageId,
+        unit.map((entry) => entry.flag),
+      );
       drift = error.message;
     }
   }
@@ -150,13 +181,15 @@ export async function shift(house: House, launch: string, stageId: string): Prom
     return 'drifted';
   }
   const after = await rollbackState(house.store, launch);
-  const flags = (after?.journal ?? []).filter((entry) => entry.stage === stageId && entry.phase === 'applied').map((entry): FlagMark => ({
-    flag: entry.flag,
-    provider: entry.provider,
-    key: entry.key,
-    revision: entry.writtenRevision ?? '',
-    exposure: entry.target,
-  }));
+  const flags = (after?.journal ?? [])
+    .filter((entry) => entry.stage === stageId && entry.phase === 'applied')
+    .map((entry): FlagMark => ({
+      flag: entry.flag,
+      provider: entry.provider,
+      key: entry.key,
+      revision: entry.writtenRevision ?? '',
+      exposure: entry.target,
+    }));
   if (after === undefined || after.requests.length > 0) return 'stopped';
   await stageShifted(house.store, launch, stageId, now, { kind: 'shifted', at, by: house.hand, stage: stageId, flags });
   return 'shifted';
@@ -204,14 +237,28 @@ async function seeEntry(house: House, flag: FlagRef, entry: JournalEntry, candid
   }
   const share = partial ? bandOf(entry, extra, answers) : undefined;
   if (share !== undefined && (share.percent < share.low || share.percent > share.high)) {
-    trouble ??= { silent: share.sampled === 0, detail: `${share.percent.toFixed(2)} % of ${share.sampled} subjects have it, expected ${share.low.toFixed(2)} to ${share.high.toFixed(2)} %` };
+    trouble ??= {
+      silent: share.sampled === 0,
+      detail: `${share.percent.toFixed(2)} % of ${share.sampled} subjects have it, expected ${share.low.toFixed(2)} to ${share.high.toFixed(2)} %`,
+    };
   }
   if (flipped.length === 0) trouble ??= { silent: false, detail: 'no candidate shows the change' };
-  const proof: FlagProof = { flag: flag.flag, instances: [...instances], asked, agreed: held, ...(share === undefined ? {} : { share }), ...(trouble === undefined ? {} : { detail: trouble.detail }) };
+  const proof: FlagProof = {
+    flag: flag.flag,
+    instances: [...instances],
+    asked,
+    agreed: held,
+    ...(share === undefined ? {} : { share }),
+    ...(trouble === undefined ? {} : { detail: trouble.detail }),
+  };
   return { witnesses: pickWitnesses(flipped), proof, ...(trouble === undefined ? {} : { trouble }) };
 }
 
-function bandOf(entry: JournalEntry, subjects: readonly Subject[], answers: ReadonlyMap<string, Parameters<typeof agreed>[0]> | undefined): NonNullable<FlagProof['share']> {
+function bandOf(
+  entry: JournalEntry,
+  subjects: readonly Subject[],
+  answers: ReadonlyMap<string, Parameters<typeof agreed>[0]> | undefined,
+): NonNullable<FlagProof['share']> {
   const said = subjects.map((subject) => agreed(answers?.get(idOf(subject)) ?? [])).filter((one) => one.kind === 'value');
   const having = said.filter((one) => one.value === entry.target.value).length;
   const n = Math.max(1, said.length);
@@ -233,7 +280,14 @@ export async function witness(house: House, launch: string, stageId: string): Pr
   const bad = seen.find((one) => one.trouble?.silent === false) ?? seen.find((one) => one.trouble !== undefined);
   if (bad?.trouble === undefined) {
     const witnesses = Object.fromEntries(entries.map((entry, index) => [entry.flag, seen[index]?.witnesses ?? []]));
-    await stageWitnessed(house.store, launch, stageId, witnesses, seen.map((one) => one.proof), at);
+    await stageWitnessed(
+      house.store,
+      launch,
+      stageId,
+      witnesses,
+      seen.map((one) => one.proof),
+      at,
+    );
     return 'witnessed';
   }
   const since = Math.min(...entries.map((entry) => entry.appliedAt ?? view.now));

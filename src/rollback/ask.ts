@@ -55,7 +55,8 @@ export async function ask(house: House, asks: readonly Ask[], signal: AbortSigna
 }
 
 /** What all instances agree on for a subject; `gone` when any says the subject does not exist, `unclear` with the reason otherwise. */
-export type Agreed = { readonly kind: 'value'; readonly value: FlagValue } | { readonly kind: 'gone' } | { readonly kind: 'silent' | 'split'; readonly detail: string };
+export type Agreed =
+  { readonly kind: 'value'; readonly value: FlagValue } | { readonly kind: 'gone' } | { readonly kind: 'silent' | 'split'; readonly detail: string };
 
 /** Folds the answers for one subject. */
 export function agreed(answers: readonly Answer[]): Agreed {

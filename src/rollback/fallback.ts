@@ -21,7 +21,11 @@ const CALL = 8_000;
 async function remember(house: House, view: RollbackView, stage: string, changes: readonly FlagChange[]): Promise<boolean> {
   const signal = AbortSignal.timeout(CALL);
   const flags = changes.flatMap((change) => view.order.flags.filter((flag) => flag.flag === change.flag));
-  const now = await look(house, flags.map((flag) => ({ flag, drawn: view.candidates[flag.flag] ?? drawFor(view.order.plan, flag) })), signal);
+  const now = await look(
+    house,
+    flags.map((flag) => ({ flag, drawn: view.candidates[flag.flag] ?? drawFor(view.order.plan, flag) })),
+    signal,
+  );
   const entries = await Promise.all(
     changes.map(async (change): Promise<NewEntry> => {
       const flag = refOf(view, change.flag);
@@ -111,7 +115,13 @@ export async function writeFallback(house: House, view: RollbackView, request: R
       const missing = await unseen(house, current, entries);
       if (missing.length > 0) return missing;
       const at = new Date(await house.clock.now()).toISOString();
-      const marks = entries.map((entry) => ({ flag: entry.flag, provider: entry.provider, key: entry.key, revision: entry.writtenRevision ?? '', exposure: entry.target }));
+      const marks = entries.map((entry) => ({
+        flag: entry.flag,
+        provider: entry.provider,
+        key: entry.key,
+        revision: entry.writtenRevision ?? '',
+        exposure: entry.target,
+      }));
       await fallbackWritten(house.store, view.launch, stage, house.hand, at, marks);
     }
     const at = new Date(await house.clock.now()).toISOString();

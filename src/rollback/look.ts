@@ -8,7 +8,10 @@ import { agreed, ask } from './ask.ts';
 
 /** Every exposure that a plan may ever give a flag, its fallbacks included. */
 export function exposuresOf(plan: Plan, flag: string) {
-  return plan.stages.flatMap((stage) => [...stage.set, ...(stage.onRollback?.set ?? [])]).filter((change) => change.flag === flag).map((change) => change.to);
+  return plan.stages
+    .flatMap((stage) => [...stage.set, ...(stage.onRollback?.set ?? [])])
+    .filter((change) => change.flag === flag)
+    .map((change) => change.to);
 }
 
 /** Draws a flag's candidates for a plan. */
@@ -17,7 +20,11 @@ export function drawFor(plan: Plan, flag: FlagRef): readonly Drawn[] {
 }
 
 /** What each drawn subject gets right now, where all instances agree; those who are gone are left out. Throws Retryable when an evaluator is silent or split. */
-export async function look(house: House, wanted: readonly { readonly flag: FlagRef; readonly drawn: readonly Drawn[] }[], signal: AbortSignal): Promise<ReadonlyMap<string, readonly Candidate[]>> {
+export async function look(
+  house: House,
+  wanted: readonly { readonly flag: FlagRef; readonly drawn: readonly Drawn[] }[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, readonly Candidate[]>> {
   const answers = await ask(
     house,
     wanted.map((one) => ({ flag: one.flag, subjects: one.drawn.map((drawn) => drawn.subject) })),

@@ -4,7 +4,18 @@ import { Retryable, Terminal } from '../core/failure.ts';
 import type { FlagRef } from '../core/plan.ts';
 import type { House } from '../house.ts';
 import type { FlagProvider, RestoreEntry, Restored } from '../providers/provider.ts';
-import { atWork, markProven, markRestored, rollbackState, touchUnit, unprove, type JournalEntry, type RequestRow, type RestoredMark, type RollbackView } from '../store/journal.ts';
+import {
+  atWork,
+  markProven,
+  markRestored,
+  rollbackState,
+  touchUnit,
+  unprove,
+  type JournalEntry,
+  type RequestRow,
+  type RestoredMark,
+  type RollbackView,
+} from '../store/journal.ts';
 import { endLaunch, markStuck, page } from '../store/launches.ts';
 import { scopeOf } from '../store/request.ts';
 import { requestRollback } from '../store/request.ts';
@@ -83,11 +94,15 @@ async function within<T>(work: Promise<T>, provider: string): Promise<T> {
   }
 }
 
-type UnitDone = { readonly kind: 'done'; readonly restored: readonly Restored[] } | { readonly kind: 'taken' | 'widened' } | { readonly kind: 'failed'; readonly error: Error };
+type UnitDone =
+  | { readonly kind: 'done'; readonly restored: readonly Restored[] }
+  | { readonly kind: 'taken' | 'widened' }
+  | { readonly kind: 'failed'; readonly error: Error };
 
 async function restoreUnit(house: House, view: RollbackView, scope: string, hand: string, unit: readonly Group[], touched: boolean): Promise<UnitDone> {
   const first = unit[0];
-  if (first?.provider === undefined) return { kind: 'failed', error: new Error(`no provider is called ${first?.flag.provider ?? '?'}; the config of this worker misses it`) };
+  if (first?.provider === undefined)
+    return { kind: 'failed', error: new Error(`no provider is called ${first?.flag.provider ?? '?'}; the config of this worker misses it`) };
   const { provider } = first;
   try {
     if (!touched) {
@@ -140,8 +155,7 @@ function fold(view: RollbackView, scope: string, units: readonly { readonly grou
       else if (one.kind === 'failed') {
         remainder.push(`${name}: ${one.error.message}`);
         if (one.error instanceof Terminal) terminal.push(one.error.message);
-      }
-      else {
+      } else {
         const exposure = one.kind === 'restored' ? snapshot.exposure : one.exposure;
         flags.push({ flag: flag.flag, provider: flag.provider, key: flag.key, revision: one.revision, exposure, outcome: one.kind });
         if (one.kind === 'foreign') {
@@ -198,7 +212,14 @@ async function prove(house: House, view: RollbackView, scope: string, all: reado
   // All of a flag's witnesses are gone: whoever else was drawn for it can tell as well.
   const lost = all.filter((_, index) => judged[index]?.proof.asked === 0);
   if (lost.length === 0) return judged;
-  const others = lost.map((group) => claimOf(group.flag, group.entries.map(({ witnesses: _, ...entry }) => entry), view.candidates[group.flag.flag] ?? [], scope));
+  const others = lost.map((group) =>
+    claimOf(
+      group.flag,
+      group.entries.map(({ witnesses: _, ...entry }) => entry),
+      view.candidates[group.flag.flag] ?? [],
+      scope,
+    ),
+  );
   const again = new Map((await judgeClaims(house, others, signal)).map((one) => [one.flag, one]));
   return judged.map((one) => again.get(one.flag) ?? one);
 }
@@ -278,7 +299,9 @@ async function putBackOnce(house: House, launch: string, given: RollbackView | u
   const all = groups(house, view, inScope(view, scope));
   const open = all.filter((group) => group.entries.some((entry) => entry.phase === 'intent' || entry.phase === 'applied'));
   const units = Map.groupBy(open, (group) => `${group.flag.provider}\n${group.provider?.unit(group.flag) ?? ''}`);
-  const done = await Promise.all([...units.values()].map(async (unit) => ({ groups: unit, done: await restoreUnit(house, view, scope, house.hand, unit, given !== undefined) })));
+  const done = await Promise.all(
+    [...units.values()].map(async (unit) => ({ groups: unit, done: await restoreUnit(house, view, scope, house.hand, unit, given !== undefined) })),
+  );
   const writing = fold(view, scope, done);
   if (done.some((unit) => unit.done.kind === 'widened')) return { kind: 'unproven', scope, remainder: ['a wider rollback was asked for'] };
 
@@ -286,15 +309,35 @@ async function putBackOnce(house: House, launch: string, given: RollbackView | u
   const marking =
     writing.marks.length === 0
       ? atWork(house.store, launch)
-      : markRestored(house.store, launch, writing.marks, { kind: 'restored', at, by: house.hand, scope: scopeOf(scope), hand: house.hand, flags: writing.flags });
+      : markRestored(house.store, launch, writing.marks, {
+          kind: 'restored',
+          at,
+          by: house.hand,
+          scope: scopeOf(scope),
+          hand: house.hand,
+          flags: writing.flags,
+        });
   const restoredAs = new Map(writing.flags.map((flag) => [flag.flag, flag.outcome]));
   const [judged] = await Promise.all([prove(house, view, scope, all, restoredAs), marking]);
   const verifiedAt = await house.clock.now();
   const proven = judged.filter((one) => one.proven && !writing.foreign.some((text) => text.startsWith(`${one.flag} `)));
   const remainder = [...writing.remainder, ...judged.filter((one) => !one.proven).map((one) => `${one.flag}: ${one.proof.detail ?? 'not proven'}`)];
   if (remainder.length === 0) {
-    const event = provenEvent(house, view, request, judged.map((one) => one.proof), verifiedAt);
-    const first = await markProven(house.store, launch, scope, proven.map((one) => one.flag), verifiedAt, event);
+    const event = provenEvent(
+      house,
+      view,
+      request,
+      judged.map((one) => one.proof),
+      verifiedAt,
+    );
+    const first = await markProven(
+      house.store,
+      launch,
+      scope,
+      proven.map((one) => one.flag),
+      verifiedAt,
+      event,
+    );
     if (first) house.meter.rolledBack((verifiedAt - request.firstBadAt) / 1_000);
     if (scope !== 'launch' || all.length > 0) return { kind: 'looking', scope };
     return end(house, view, request, now);
@@ -309,4 +352,3 @@ async function putBackOnce(house: House, launch: string, given: RollbackView | u
   await escalate(house, view, request, { remainder, flags: left }, verifiedAt);
   return { kind: 'unproven', scope, remainder };
 }
-

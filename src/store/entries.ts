@@ -24,7 +24,11 @@ export async function writeEntries(tx: Db, launch: string, stage: string, entrie
     await sql`delete from candidate c where c.launch = ${launch} and c.flag = ${entry.flag}
       and exists (select 1 from journal j where j.launch = c.launch and j.flag = c.flag)
       and not exists (select 1 from journal j where j.launch = c.launch and j.flag = c.flag and j.phase <> 'void')`.execute(tx);
-    await tx.insertInto('candidate').values({ launch, flag: entry.flag, candidates: JSON.stringify(entry.candidates) }).onConflict((c) => c.doNothing()).execute();
+    await tx
+      .insertInto('candidate')
+      .values({ launch, flag: entry.flag, candidates: JSON.stringify(entry.candidates) })
+      .onConflict((c) => c.doNothing())
+      .execute();
     await tx
       .insertInto('journal')
       .values({
@@ -50,7 +54,12 @@ export async function writeEntries(tx: Db, launch: string, stage: string, entrie
       .onConflict((c) =>
         c
           .columns(['launch', 'stage', 'flag'])
-          .doUpdateSet((row) => ({ snapshot: row.ref('excluded.snapshot'), before: row.ref('excluded.before'), undo: row.ref('excluded.undo'), phase: 'intent' }))
+          .doUpdateSet((row) => ({
+            snapshot: row.ref('excluded.snapshot'),
+            before: row.ref('excluded.before'),
+            undo: row.ref('excluded.undo'),
+            phase: 'intent',
+          }))
           .where('journal.phase', '=', 'void'),
       )
       .execute();

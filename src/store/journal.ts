@@ -121,7 +121,14 @@ export async function rollbackState(store: Store, launch: string): Promise<Rollb
 }
 
 /** A hand says that it is about to write a unit: whether it may (nobody else touched it within `takes` ms), and the widest scope right now. */
-export async function touchUnit(store: Store, launch: string, provider: string, unit: string, hand: string, takes: number): Promise<{ readonly yours: boolean; readonly widest?: string }> {
+export async function touchUnit(
+  store: Store,
+  launch: string,
+  provider: string,
+  unit: string,
+  hand: string,
+  takes: number,
+): Promise<{ readonly yours: boolean; readonly widest?: string }> {
   const [row] = await store.urgent('select touch_unit($1, $2, $3, $4, $5) as answer', [launch, provider, unit, hand, takes], 'touch_unit');
   const answer = row?.['answer'] as { yours: boolean; widest: string | null };
   return { yours: answer.yours, ...optional('widest', answer.widest) };
@@ -137,12 +144,23 @@ export interface RestoredMark {
 
 /** Marks entries `restored` where they are `intent` or `applied`; the event is written only if one moved. Returns how many did. */
 export async function markRestored(store: Store, launch: string, marks: readonly RestoredMark[], event: LaunchEvent): Promise<number> {
-  const [row] = await store.urgent('select mark_restored($1, $2, $3, $4) as moved', [launch, JSON.stringify(marks), 'restored', bodyOf(event)], 'mark_restored');
+  const [row] = await store.urgent(
+    'select mark_restored($1, $2, $3, $4) as moved',
+    [launch, JSON.stringify(marks), 'restored', bodyOf(event)],
+    'mark_restored',
+  );
   return row?.['moved'] as number;
 }
 
 /** Marks flags `proven` where they are `restored`, and the request with the last of them. True for the one call that proved the request. */
-export async function markProven(store: Store, launch: string, scope: string, flags: readonly string[], verifiedAt: number, event: LaunchEvent): Promise<boolean> {
+export async function markProven(
+  store: Store,
+  launch: string,
+  scope: string,
+  flags: readonly string[],
+  verifiedAt: number,
+  event: LaunchEvent,
+): Promise<boolean> {
   const [row] = await store.urgent(
     'select mark_proven($1, $2, $3, $4, $5) as proven',
     [launch, scope, JSON.stringify(flags), new Date(verifiedAt), bodyOf(event)],

@@ -70,7 +70,13 @@ export async function openLaunch(store: Store, opening: Opening): Promise<readon
         .onConflict((conflict) => conflict.doNothing())
         .executeTakeFirstOrThrow();
       if (numInsertedOrUpdatedRows === 1n) continue;
-      const owner = await tx.selectFrom('flag_lock').select('launch').where('provider', '=', lock.provider).where('environment', '=', lock.environment).where('key', '=', lock.key).executeTakeFirst();
+      const owner = await tx
+        .selectFrom('flag_lock')
+        .select('launch')
+        .where('provider', '=', lock.provider)
+        .where('environment', '=', lock.environment)
+        .where('key', '=', lock.key)
+        .executeTakeFirst();
       held.push({ flag: flag.flag, launch: owner?.launch ?? 'a launch that has just ended' });
     }
     if (held.length > 0) {
@@ -97,7 +103,10 @@ export async function openLaunch(store: Store, opening: Opening): Promise<readon
       })
       .execute();
     const stages = [...order.plan.stages.map((stage) => stage.id), WATCH];
-    await tx.insertInto('stage_state').values(stages.map((stage, ordinal) => ({ launch, stage, ordinal, shifted_at: null, bake_cursor: null, baked_at: null, no_go: null }))).execute();
+    await tx
+      .insertInto('stage_state')
+      .values(stages.map((stage, ordinal) => ({ launch, stage, ordinal, shifted_at: null, bake_cursor: null, baked_at: null, no_go: null })))
+      .execute();
     await appendEvent(tx, launch, 'opened', opening.event, 'waiting');
     return [];
   });
@@ -154,7 +163,10 @@ export async function stateNow(tx: Db, launch: string, frozen = false): Promise<
 }
 
 /** Locks the launch row until the transaction ends: whoever decides, decides alone. Undefined when there is no such launch. */
-export async function lockLaunch(tx: Db, launch: string): Promise<{ readonly outcome: Outcome | null; readonly watcherTick: Date | null; readonly now: Date } | undefined> {
+export async function lockLaunch(
+  tx: Db,
+  launch: string,
+): Promise<{ readonly outcome: Outcome | null; readonly watcherTick: Date | null; readonly now: Date } | undefined> {
   const { rows } = await sql<{ outcome: Outcome | null; watcher_tick: Date | null; now: Date }>`
     select outcome, watcher_tick, clock_timestamp() as now from launch where id = ${launch} for update`.execute(tx);
   const row = rows[0];
@@ -207,7 +219,11 @@ export async function endLaunch(
       if (open !== undefined) return { kind: 'not-yet', why: `the rollback of ${open.scope} is not proven` };
     }
     await appendEvent(tx, launch, 'ended', event, outcome);
-    await tx.updateTable('launch').set({ outcome, state: outcome, held: null, ended_at: sql`clock_timestamp()` }).where('id', '=', launch).execute();
+    await tx
+      .updateTable('launch')
+      .set({ outcome, state: outcome, held: null, ended_at: sql`clock_timestamp()` })
+      .where('id', '=', launch)
+      .execute();
     if (keepLocksUntil === undefined) await tx.deleteFrom('flag_lock').where('launch', '=', launch).execute();
     else await tx.updateTable('flag_lock').set({ kept_until: keepLocksUntil }).where('launch', '=', launch).execute();
     await sql`select pg_notify('gonogo_rollback', ${launch})`.execute(tx);
@@ -240,7 +256,12 @@ export async function page(store: Store, launch: string, key: string, event: Lau
     if ((await lockLaunch(tx, launch)) === undefined) return false;
     const { fresh } = await appendEvent(tx, launch, `paged:${key}`, event);
     if (fresh && scope !== undefined) {
-      await tx.updateTable('rollback_request').set({ paged_at: sql`clock_timestamp()` }).where('launch', '=', launch).where('scope', '=', scope).execute();
+      await tx
+        .updateTable('rollback_request')
+        .set({ paged_at: sql`clock_timestamp()` })
+        .where('launch', '=', launch)
+        .where('scope', '=', scope)
+        .execute();
     }
     return fresh;
   });

@@ -69,17 +69,15 @@ export async function headlineEvents(store: Store, launches: readonly string[]):
     .execute();
   for (const row of rows) {
     const event = JSON.parse(row.body) as LaunchEvent;
-    byLaunch
-      .get(row.launch)
-      ?.push({
-        launch: row.launch,
-        seq: row.seq,
-        key: row.key,
-        recordedAt: row.recorded_at.toISOString(),
-        event,
-        hash: row.hash.toString('hex'),
-        prev: row.prev_hash.toString('hex'),
-      });
+    byLaunch.get(row.launch)?.push({
+      launch: row.launch,
+      seq: row.seq,
+      key: row.key,
+      recordedAt: row.recorded_at.toISOString(),
+      event,
+      hash: row.hash.toString('hex'),
+      prev: row.prev_hash.toString('hex'),
+    });
   }
   return byLaunch;
 }

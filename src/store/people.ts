@@ -34,7 +34,8 @@ async function act<T>(store: Store, id: string, decide: (tx: Db, launch: LaunchR
     const row = await lockLaunch(tx, id);
     const launch = row === undefined ? undefined : await launchRow(tx, id);
     if (launch === undefined) throw new Refusal('missing', 'launch_unknown', `there is no launch ${id}`);
-    if (launch.outcome !== undefined && launch.outcome !== 'stuck') throw conflict('launch_over', `launch ${id} has ended ${launch.outcome}; nothing can be changed any more`);
+    if (launch.outcome !== undefined && launch.outcome !== 'stuck')
+      throw conflict('launch_over', `launch ${id} has ended ${launch.outcome}; nothing can be changed any more`);
     return decide(tx, launch);
   });
 }
@@ -73,13 +74,20 @@ export async function tickItem(store: Store, ticking: Ticking): Promise<Appended
     await refuseWhileRollingBack(tx, launch.id);
     if (item.machine) throw conflict('item_machine_checked', `${ticking.item} is checked by the machine; nobody ticks it`);
     if (item.role !== undefined && !person.roles.includes(item.role)) {
-      throw new Refusal('authority', 'role_not_held', `${ticking.item} is ticked by ${item.role}; ${person.name} holds ${person.roles.join(', ') || 'no role'}`);
+      throw new Refusal(
+        'authority',
+        'role_not_held',
+        `${ticking.item} is ticked by ${item.role}; ${person.name} holds ${person.roles.join(', ') || 'no role'}`,
+      );
     }
     const row = await tx.selectFrom('stage_state').select('phase').where('launch', '=', launch.id).where('stage', '=', item.stage.id).executeTakeFirstOrThrow();
-    if (row.phase !== 'pending' && row.phase !== 'clearance') throw conflict('stage_begun', `stage ${item.stage.id} has begun; ${ticking.item} can no longer be changed`);
+    if (row.phase !== 'pending' && row.phase !== 'clearance')
+      throw conflict('stage_begun', `stage ${item.stage.id} has begun; ${ticking.item} can no longer be changed`);
     const evidence = ticking.evidence?.trim() ?? '';
-    if (ticking.done && item.evidence !== 'none' && evidence === '') throw new Refusal('invalid', 'evidence_missing', `${ticking.item} needs ${item.evidence === 'link' ? 'a link' : 'a text'} as evidence`);
-    if (ticking.done && item.evidence === 'link' && !/^https?:\/\/\S+$/.test(evidence)) throw new Refusal('invalid', 'evidence_not_a_link', `the evidence of ${ticking.item} is not a link; expected https://…`);
+    if (ticking.done && item.evidence !== 'none' && evidence === '')
+      throw new Refusal('invalid', 'evidence_missing', `${ticking.item} needs ${item.evidence === 'link' ? 'a link' : 'a text'} as evidence`);
+    if (ticking.done && item.evidence === 'link' && !/^https?:\/\/\S+$/.test(evidence))
+      throw new Refusal('invalid', 'evidence_not_a_link', `the evidence of ${ticking.item} is not a link; expected https://…`);
     const values = { done: ticking.done, evidence: evidence === '' ? null : evidence, person: person.name, role: item.role ?? null };
     await tx
       .insertInto('checklist_tick')
@@ -119,7 +127,8 @@ function needNoGo(signing: Signing): { readonly reason: string; readonly recheck
   const reason = signing.reason?.trim() ?? '';
   if (reason === '') throw new Refusal('invalid', 'reason_missing', 'a no-go needs a reason');
   const recheck = Date.parse(signing.recheckAt ?? '');
-  if (Number.isNaN(recheck)) throw new Refusal('invalid', 'recheck_missing', 'a no-go needs recheckAt, the time of the recheck in ISO 8601, e.g. 2026-04-24T10:00:00Z');
+  if (Number.isNaN(recheck))
+    throw new Refusal('invalid', 'recheck_missing', 'a no-go needs recheckAt, the time of the recheck in ISO 8601, e.g. 2026-04-24T10:00:00Z');
   if (recheck <= Date.parse(signing.at)) throw new Refusal('invalid', 'recheck_past', `recheckAt ${signing.recheckAt ?? ''} is not in the future`);
   return { reason, recheckAt: new Date(recheck).toISOString() };
 }
@@ -127,7 +136,9 @@ function needNoGo(signing: Signing): { readonly reason: string; readonly recheck
 /** The hash of the stage's newest opening in the log: what a signature is bound to, beside the plan's hash. */
 export async function sealOf(db: Db, launch: string, stage: string): Promise<string | undefined> {
   const { rows } = await sql<{ hash: Buffer }>`
-    select hash from event where launch = ${launch} and kind in ('stage-opened', 'reopened') and body::jsonb->>'stage' = ${stage} order by seq desc limit 1`.execute(db);
+    select hash from event where launch = ${launch} and kind in ('stage-opened', 'reopened') and body::jsonb->>'stage' = ${stage} order by seq desc limit 1`.execute(
+    db,
+  );
   return rows[0]?.hash.toString('hex');
 }
 
@@ -139,7 +150,13 @@ export async function sign(store: Store, signing: Signing): Promise<Appended | u
     if (stage === undefined) throw new Refusal('missing', 'stage_unknown', `the plan has no stage ${signing.stage}`);
     await refuseWhileRollingBack(tx, launch.id);
     const row = await tx.selectFrom('stage_state').selectAll().where('launch', '=', launch.id).where('stage', '=', stage.id).executeTakeFirstOrThrow();
-    const given = await tx.selectFrom('signature').selectAll().where('launch', '=', launch.id).where('stage', '=', stage.id).where('round', '=', row.round).execute();
+    const given = await tx
+      .selectFrom('signature')
+      .selectAll()
+      .where('launch', '=', launch.id)
+      .where('stage', '=', stage.id)
+      .where('round', '=', row.round)
+      .execute();
     const refusal = refuseSignature({
       stage,
       role: signing.role,
@@ -151,7 +168,8 @@ export async function sign(store: Store, signing: Signing): Promise<Appended | u
     });
     if (refusal?.code === 'already_signed') return undefined;
     if (refusal !== undefined) throw new Refusal(refusal.code === 'one_person_one_role' ? 'conflict' : 'authority', refusal.code, refusal.message);
-    if (row.phase !== 'clearance') throw conflict('wrong_stage', `stage ${stage.id} is ${row.phase === 'pending' ? 'not open for signatures yet' : 'past its signatures'}`);
+    if (row.phase !== 'clearance')
+      throw conflict('wrong_stage', `stage ${stage.id} is ${row.phase === 'pending' ? 'not open for signatures yet' : 'past its signatures'}`);
     if (row.no_go !== null) throw conflict('no_go_stands', `${row.no_go.person} said no-go to stage ${stage.id}; it opens again at ${row.no_go.recheckAt}`);
     const seal = (await sealOf(tx, launch.id, stage.id)) ?? '';
     if ((signing.planHash !== undefined && signing.planHash !== launch.order.hash) || (signing.seal !== undefined && signing.seal !== seal)) {
@@ -160,14 +178,28 @@ export async function sign(store: Store, signing: Signing): Promise<Appended | u
     const noGo = signing.decision === 'no-go' ? needNoGo(signing) : undefined;
     await tx
       .insertInto('signature')
-      .values({ launch: launch.id, stage: stage.id, round: row.round, role: signing.role, person: person.name, decision: signing.decision, plan_hash: launch.order.hash, seal })
+      .values({
+        launch: launch.id,
+        stage: stage.id,
+        round: row.round,
+        role: signing.role,
+        person: person.name,
+        decision: signing.decision,
+        plan_hash: launch.order.hash,
+        seal,
+      })
       .onConflict((c) => c.columns(['launch', 'stage', 'round', 'person']).doUpdateSet({ decision: signing.decision, seal, signed_at: sql`clock_timestamp()` }))
       .execute();
     const meanwhile = signing.meanwhile ?? 'hold';
     const bugs = signing.bugs ?? [];
     if (noGo !== undefined) {
       const standing = { role: signing.role, person: person.name, ...noGo, bugs, meanwhile };
-      await tx.updateTable('stage_state').set({ no_go: JSON.stringify(standing) }).where('launch', '=', launch.id).where('stage', '=', stage.id).execute();
+      await tx
+        .updateTable('stage_state')
+        .set({ no_go: JSON.stringify(standing) })
+        .where('launch', '=', launch.id)
+        .where('stage', '=', stage.id)
+        .execute();
     }
     const event: LaunchEvent = {
       kind: 'signed',
@@ -200,19 +232,36 @@ export async function reopenStage(store: Store, launch: string, stage: string, r
       .where('no_go', 'is not', null)
       .executeTakeFirstOrThrow();
     if (numUpdatedRows === 0n) return false;
-    await appendEvent(tx, launch, `reopened:${stage}:${round + 1}`, { kind: 'reopened', at, by: 'gonogo', stage, round: round + 1, reason }, await stateNow(tx, launch));
+    await appendEvent(
+      tx,
+      launch,
+      `reopened:${stage}:${round + 1}`,
+      { kind: 'reopened', at, by: 'gonogo', stage, round: round + 1, reason },
+      await stateNow(tx, launch),
+    );
     return true;
   });
 }
 
 /** Holds a launch; rollback stays armed. A launch that is held already stays as it is (undefined). Throws Refusal. */
-export async function hold(store: Store, launchId: string, by: string, at: string, reason: string, cause: Extract<LaunchEvent, { kind: 'held' }>['cause']): Promise<Appended | undefined> {
+export async function hold(
+  store: Store,
+  launchId: string,
+  by: string,
+  at: string,
+  reason: string,
+  cause: Extract<LaunchEvent, { kind: 'held' }>['cause'],
+): Promise<Appended | undefined> {
   return act(store, launchId, async (tx, launch) => {
     await refuseWhileRollingBack(tx, launch.id);
     const { held } = await tx.selectFrom('launch').select('held').where('id', '=', launch.id).executeTakeFirstOrThrow();
     if (held !== null) return undefined;
     const standing: Hold = { reason, cause, by, at };
-    await tx.updateTable('launch').set({ held: JSON.stringify(standing) }).where('id', '=', launch.id).execute();
+    await tx
+      .updateTable('launch')
+      .set({ held: JSON.stringify(standing) })
+      .where('id', '=', launch.id)
+      .execute();
     return appendEvent(tx, launch.id, `held:${launch.lastSeq}`, { kind: 'held', at, by, reason, cause }, await stateNow(tx, launch.id));
   });
 }
@@ -221,7 +270,8 @@ export async function hold(store: Store, launchId: string, by: string, at: strin
 export async function resume(store: Store, launchId: string, person: Person, at: string, reason: string): Promise<Appended> {
   return act(store, launchId, async (tx, launch) => {
     const { held } = await tx.selectFrom('launch').select('held').where('id', '=', launch.id).executeTakeFirstOrThrow();
-    if (held?.fallback === true) throw conflict('conclude_only', `launch ${launch.id} runs in its fallback mode after a stage rollback; conclude it, and try again with a new launch`);
+    if (held?.fallback === true)
+      throw conflict('conclude_only', `launch ${launch.id} runs in its fallback mode after a stage rollback; conclude it, and try again with a new launch`);
     await refuseWhileRollingBack(tx, launch.id);
     if (held === null) throw conflict('not_held', `launch ${launch.id} is not held`);
     await tx.updateTable('launch').set({ held: null }).where('id', '=', launch.id).execute();
@@ -236,13 +286,27 @@ export async function holdInFallback(store: Store, launchId: string, at: string,
     if (row === undefined || row.outcome !== null) return false;
     const wide = await tx.selectFrom('rollback_request').select('scope').where('launch', '=', launchId).where('scope', '=', 'launch').executeTakeFirst();
     if (wide !== undefined) return false;
-    const { held, state, last_seq: seq } = await tx.selectFrom('launch').select(['held', 'state', 'last_seq']).where('id', '=', launchId).executeTakeFirstOrThrow();
+    const {
+      held,
+      state,
+      last_seq: seq,
+    } = await tx.selectFrom('launch').select(['held', 'state', 'last_seq']).where('id', '=', launchId).executeTakeFirstOrThrow();
     // After a relapse it is rolling back again, and waits anew once that is proven.
     if (held?.fallback === true && state === 'held') return false;
     const reason = `stage ${stage} is rolled back and its fallback is on; conclude when people agree`;
     const standing: Hold = { reason, cause: 'fallback', by: 'gonogo', at, fallback: true };
-    await tx.updateTable('launch').set({ held: JSON.stringify(standing) }).where('id', '=', launchId).execute();
-    await appendEvent(tx, launchId, `held-in-fallback:${stage}:${seq}`, { kind: 'held', at, by: 'gonogo', reason, cause: 'fallback' }, await stateNow(tx, launchId));
+    await tx
+      .updateTable('launch')
+      .set({ held: JSON.stringify(standing) })
+      .where('id', '=', launchId)
+      .execute();
+    await appendEvent(
+      tx,
+      launchId,
+      `held-in-fallback:${stage}:${seq}`,
+      { kind: 'held', at, by: 'gonogo', reason, cause: 'fallback' },
+      await stateNow(tx, launchId),
+    );
     return true;
   });
 }
@@ -257,9 +321,20 @@ export async function conclude(store: Store, launchId: string, person: Person, a
       throw conflict('not_concludable', `launch ${launch.id} is not waiting in its fallback mode`);
     }
     await appendEvent(tx, launch.id, 'concluded', { kind: 'concluded', at, by: person.name, reason });
-    await tx.updateTable('launch').set({ outcome: 'rolled-back', held: null, ended_at: sql`clock_timestamp()` }).where('id', '=', launch.id).execute();
+    await tx
+      .updateTable('launch')
+      .set({ outcome: 'rolled-back', held: null, ended_at: sql`clock_timestamp()` })
+      .where('id', '=', launch.id)
+      .execute();
     await tx.deleteFrom('flag_lock').where('launch', '=', launch.id).execute();
-    const event: LaunchEvent = { kind: 'ended', at, by: person.name, outcome: 'rolled-back', scope: { kind: 'stage', stage: stage.scope.slice('stage:'.length) }, why: reason };
+    const event: LaunchEvent = {
+      kind: 'ended',
+      at,
+      by: person.name,
+      outcome: 'rolled-back',
+      scope: { kind: 'stage', stage: stage.scope.slice('stage:'.length) },
+      why: reason,
+    };
     const appended = await appendEvent(tx, launch.id, 'ended', event, 'rolled-back');
     await sql`select pg_notify('gonogo_rollback', ${launch.id})`.execute(tx);
     return appended;

@@ -163,7 +163,16 @@ export interface Database {
     attempts: Defaulted<number>;
     last_error: string | null;
   };
-  alert_receipt: { source: string; fingerprint: string; starts_at: Date; received_at: Generated<Date>; labels: Json<Readonly<Record<string, string>>>; times: Defaulted<number>; last_at: Generated<Date>; resolved_at: Date | null };
+  alert_receipt: {
+    source: string;
+    fingerprint: string;
+    starts_at: Date;
+    received_at: Generated<Date>;
+    labels: Json<Readonly<Record<string, string>>>;
+    times: Defaulted<number>;
+    last_at: Generated<Date>;
+    resolved_at: Date | null;
+  };
   freeze: { id: Generated<string>; environment: string | null; starts_at: Date; ends_at: Date; reason: string };
   token: {
     hash: string;

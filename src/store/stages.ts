@@ -45,7 +45,13 @@ export async function openStage(store: Store, launch: string, stage: string, at:
   return store.db.transaction().execute(async (tx) => {
     const row = await lockLaunch(tx, launch);
     if (row === undefined || row.outcome !== null || (await isRequested(tx, launch))) return false;
-    await tx.updateTable('stage_state').set({ phase: 'clearance' }).where('launch', '=', launch).where('stage', '=', stage).where('phase', '=', 'pending').execute();
+    await tx
+      .updateTable('stage_state')
+      .set({ phase: 'clearance' })
+      .where('launch', '=', launch)
+      .where('stage', '=', stage)
+      .where('phase', '=', 'pending')
+      .execute();
     await appendEvent(tx, launch, `stage-opened:${stage}`, { kind: 'stage-opened', at, by: 'gonogo', stage, round: 1, evidence }, await stateNow(tx, launch));
     return true;
   });
@@ -64,7 +70,14 @@ async function isRequested(tx: Db, launch: string): Promise<boolean> {
 /** How old (ms, the database's clock) a watcher's tick may be for a write to be allowed. */
 const WATCHER_FRESH = 20_000;
 
-async function againstShift(tx: Db, launch: string, order: Order, stageId: string, row: { watcherTick: Date | null; now: Date }, checked: ReadonlySet<string>): Promise<Remembered | undefined> {
+async function againstShift(
+  tx: Db,
+  launch: string,
+  order: Order,
+  stageId: string,
+  row: { watcherTick: Date | null; now: Date },
+  checked: ReadonlySet<string>,
+): Promise<Remembered | undefined> {
   const { held } = await tx.selectFrom('launch').select('held').where('id', '=', launch).executeTakeFirstOrThrow();
   if (held !== null) return { kind: 'wait', why: `held: ${held.reason}` };
   const now = await clearanceOf(tx, launch, order, stageId, checked);
@@ -85,7 +98,8 @@ async function againstShift(tx: Db, launch: string, order: Order, stageId: strin
     const state = await tx.selectFrom('gate_state').selectAll().where('launch', '=', launch).where('gate', '=', gate.id).executeTakeFirst();
     if (gate.kind === 'alert' && gate.source === undefined) continue;
     if (state === undefined || !state.passes || state.pending) return { kind: 'wait', why: `gate ${gate.id} does not pass` };
-    if (state.measured_at === null || row.now.getTime() - state.measured_at.getTime() > 2 * gate.every + 10_000) return { kind: 'wait', why: `gate ${gate.id} has no fresh measurement` };
+    if (state.measured_at === null || row.now.getTime() - state.measured_at.getTime() > 2 * gate.every + 10_000)
+      return { kind: 'wait', why: `gate ${gate.id} has no fresh measurement` };
   }
   return undefined;
 }
@@ -95,12 +109,25 @@ async function againstShift(tx: Db, launch: string, order: Order, stageId: strin
  * snapshot. Refused past a rollback request; waits while the launch is held, frozen, not cleared, not watched, or an
  * armed gate is not passing and fresh.
  */
-export async function rememberStage(store: Store, launch: string, stageId: string, entries: readonly NewEntry[], checked: ReadonlySet<string>, event: LaunchEvent): Promise<Remembered> {
+export async function rememberStage(
+  store: Store,
+  launch: string,
+  stageId: string,
+  entries: readonly NewEntry[],
+  checked: ReadonlySet<string>,
+  event: LaunchEvent,
+): Promise<Remembered> {
   const kept = await store.db.transaction().execute(async (tx): Promise<Remembered | undefined> => {
     const row = await lockLaunch(tx, launch);
     if (row === undefined || row.outcome !== null || (await isRequested(tx, launch))) return { kind: 'stopped' };
     const stage = await tx.selectFrom('stage_state').select('phase').where('launch', '=', launch).where('stage', '=', stageId).executeTakeFirstOrThrow();
-    const voided = await tx.selectFrom('journal').select('flag').where('launch', '=', launch).where('stage', '=', stageId).where('phase', '=', 'void').execute();
+    const voided = await tx
+      .selectFrom('journal')
+      .select('flag')
+      .where('launch', '=', launch)
+      .where('stage', '=', stageId)
+      .where('phase', '=', 'void')
+      .execute();
     if (stage.phase !== 'clearance' && !(stage.phase === 'shifting' && voided.length > 0)) return undefined;
     const known = await launchRow(tx, launch);
     if (known === undefined) return { kind: 'stopped' };
@@ -132,7 +159,12 @@ export async function stillWanted(store: Store, launch: string): Promise<boolean
 }
 
 /** Marks a unit's entries written, where they are still `intent`. Returns how many moved. */
-export async function markApplied(store: Store, launch: string, stage: string, written: readonly { readonly flag: string; readonly revision?: string }[]): Promise<number> {
+export async function markApplied(
+  store: Store,
+  launch: string,
+  stage: string,
+  written: readonly { readonly flag: string; readonly revision?: string }[],
+): Promise<number> {
   const { numAffectedRows } = await sql`
     update journal j set phase = 'applied', written_revision = w->>'revision', applied_at = clock_timestamp()
     from jsonb_array_elements(${JSON.stringify(written)}::jsonb) w
@@ -142,24 +174,50 @@ export async function markApplied(store: Store, launch: string, stage: string, w
 
 /** Marks entries that we never wrote, since the vendor refused the write for drift. */
 export async function markVoid(store: Store, launch: string, stage: string, flags: readonly string[]): Promise<void> {
-  await store.db.updateTable('journal').set({ phase: 'void' }).where('launch', '=', launch).where('stage', '=', stage).where('flag', 'in', [...flags]).where('phase', '=', 'intent').execute();
+  await store.db
+    .updateTable('journal')
+    .set({ phase: 'void' })
+    .where('launch', '=', launch)
+    .where('stage', '=', stage)
+    .where('flag', 'in', [...flags])
+    .where('phase', '=', 'intent')
+    .execute();
 }
 
 /** The stage's flags are written: it is live from `at` (judged time, ms), and its gates are armed. A repeat changes nothing. */
 export async function stageShifted(store: Store, launch: string, stage: string, at: number, event: LaunchEvent): Promise<void> {
   await store.db.transaction().execute(async (tx) => {
     await lockLaunch(tx, launch);
-    await tx.updateTable('stage_state').set({ phase: 'live', shifted_at: at }).where('launch', '=', launch).where('stage', '=', stage).where('phase', '=', 'shifting').execute();
+    await tx
+      .updateTable('stage_state')
+      .set({ phase: 'live', shifted_at: at })
+      .where('launch', '=', launch)
+      .where('stage', '=', stage)
+      .where('phase', '=', 'shifting')
+      .execute();
     await appendEvent(tx, launch, `shifted:${stage}`, event, await stateNow(tx, launch));
   });
 }
 
 /** Keeps who has been seen to change, per flag, and writes the proof down once. */
-export async function stageWitnessed(store: Store, launch: string, stage: string, witnesses: Readonly<Record<string, readonly Subject[]>>, proofs: readonly FlagProof[], at: string): Promise<void> {
+export async function stageWitnessed(
+  store: Store,
+  launch: string,
+  stage: string,
+  witnesses: Readonly<Record<string, readonly Subject[]>>,
+  proofs: readonly FlagProof[],
+  at: string,
+): Promise<void> {
   await store.db.transaction().execute(async (tx) => {
     await lockLaunch(tx, launch);
     for (const [flag, subjects] of Object.entries(witnesses)) {
-      await tx.updateTable('journal').set({ witnesses: JSON.stringify(subjects) }).where('launch', '=', launch).where('stage', '=', stage).where('flag', '=', flag).execute();
+      await tx
+        .updateTable('journal')
+        .set({ witnesses: JSON.stringify(subjects) })
+        .where('launch', '=', launch)
+        .where('stage', '=', stage)
+        .where('flag', '=', flag)
+        .execute();
     }
     await appendEvent(tx, launch, `witnessed:${stage}`, { kind: 'witnessed', at, by: 'gonogo', stage, proofs });
   });
@@ -170,7 +228,14 @@ export async function passStage(store: Store, launch: string, stage: string, eve
   return store.db.transaction().execute(async (tx) => {
     const row = await lockLaunch(tx, launch);
     if (row === undefined || row.outcome !== null || (await isRequested(tx, launch))) return false;
-    const { numUpdatedRows } = await tx.updateTable('stage_state').set({ phase: 'passed' }).where('launch', '=', launch).where('stage', '=', stage).where('phase', '=', 'live').where('baked_at', 'is not', null).executeTakeFirstOrThrow();
+    const { numUpdatedRows } = await tx
+      .updateTable('stage_state')
+      .set({ phase: 'passed' })
+      .where('launch', '=', launch)
+      .where('stage', '=', stage)
+      .where('phase', '=', 'live')
+      .where('baked_at', 'is not', null)
+      .executeTakeFirstOrThrow();
     if (numUpdatedRows === 0n) return false;
     const state: State = await stateNow(tx, launch);
     const { fresh } = await appendEvent(tx, launch, `baked:${stage}`, event, state);
@@ -183,7 +248,13 @@ export async function startWatching(store: Store, launch: string, at: number, ev
   return store.db.transaction().execute(async (tx) => {
     const row = await lockLaunch(tx, launch);
     if (row === undefined || row.outcome !== null || (await isRequested(tx, launch))) return false;
-    await tx.updateTable('stage_state').set({ phase: 'live', shifted_at: at }).where('launch', '=', launch).where('stage', '=', WATCH).where('phase', '=', 'pending').execute();
+    await tx
+      .updateTable('stage_state')
+      .set({ phase: 'live', shifted_at: at })
+      .where('launch', '=', launch)
+      .where('stage', '=', WATCH)
+      .where('phase', '=', 'pending')
+      .execute();
     await appendEvent(tx, launch, 'watching', event, await stateNow(tx, launch));
     return true;
   });
@@ -196,5 +267,11 @@ export async function outcomeOf(db: Db, launch: string): Promise<Outcome | undef
 
 /** Keeps other witnesses for an entry: the ones before are gone. */
 export async function keepWitnesses(store: Store, launch: string, stage: string, flag: string, witnesses: readonly Subject[]): Promise<void> {
-  await store.db.updateTable('journal').set({ witnesses: JSON.stringify(witnesses) }).where('launch', '=', launch).where('stage', '=', stage).where('flag', '=', flag).execute();
+  await store.db
+    .updateTable('journal')
+    .set({ witnesses: JSON.stringify(witnesses) })
+    .where('launch', '=', launch)
+    .where('stage', '=', stage)
+    .where('flag', '=', flag)
+    .execute();
 }

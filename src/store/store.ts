@@ -56,7 +56,15 @@ async function rehearse(client: pg.PoolClient): Promise<void> {
 export function openStore(options: StoreOptions): Store {
   const report = options.onError ?? (() => undefined);
   const rollbackPool = options.rollbackPool ?? 6;
-  const main = new pg.Pool({ connectionString: options.url, max: options.pool ?? 10, connectionTimeoutMillis: 5_000, idleTimeoutMillis: 60_000, statement_timeout: 15_000, query_timeout: 16_000, ...GUARDS });
+  const main = new pg.Pool({
+    connectionString: options.url,
+    max: options.pool ?? 10,
+    connectionTimeoutMillis: 5_000,
+    idleTimeoutMillis: 60_000,
+    statement_timeout: 15_000,
+    query_timeout: 16_000,
+    ...GUARDS,
+  });
   const rollback = new pg.Pool({
     connectionString: options.url,
     max: rollbackPool,

@@ -35,7 +35,15 @@ export async function failingChecks(house: House, launch: string, order: Order, 
     if (known.get(id) === String(one.passes)) continue;
     known.set(id, String(one.passes));
     const { item, passes, why } = one;
-    await appendEvent(house.store.db, launch, `checked:${item}:${passes ? 'passes' : why}`, { kind: 'checked', at, by: house.hand, item, passes, why, ...(one.value === undefined ? {} : { value: one.value }) });
+    await appendEvent(house.store.db, launch, `checked:${item}:${passes ? 'passes' : why}`, {
+      kind: 'checked',
+      at,
+      by: house.hand,
+      item,
+      passes,
+      why,
+      ...(one.value === undefined ? {} : { value: one.value }),
+    });
   }
   return answers.filter((one) => !one.passes).map((one) => one.item);
 }

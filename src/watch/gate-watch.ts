@@ -84,7 +84,9 @@ async function askNow(gate: Gate, source: MetricSource, signal: AbortSignal): Pr
 
 async function askBack(gate: Gate, source: MetricSource, from: number, to: number, signal: AbortSignal): Promise<Series> {
   const queries = measurementsOf(gate);
-  const answers = await Promise.all(queries.map(async (query) => [query.name, await source.series(queryOf(gate, query), from, to, gate.every, signal)] as const));
+  const answers = await Promise.all(
+    queries.map(async (query) => [query.name, await source.series(queryOf(gate, query), from, to, gate.every, signal)] as const),
+  );
   return composeSeries(gate, Object.fromEntries(answers));
 }
 
@@ -92,7 +94,12 @@ function note(watch: GateWatch, point: Measurement, passes: boolean): void {
   watch.points.push({ at: point.at, passes });
   if (passes && point.at - watch.keptAt < KEEP_EVERY) return;
   if (passes) watch.keptAt = point.at;
-  watch.rows.push({ gate: watch.gate.id, at: Math.round(point.at), kind: point.kind === 'value' ? (passes ? 'go' : 'value') : `${point.kind}:${point.reason}`, ...(point.kind === 'value' ? { value: point.value } : { detail: point.detail.slice(0, 300) }) });
+  watch.rows.push({
+    gate: watch.gate.id,
+    at: Math.round(point.at),
+    kind: point.kind === 'value' ? (passes ? 'go' : 'value') : `${point.kind}:${point.reason}`,
+    ...(point.kind === 'value' ? { value: point.value } : { detail: point.detail.slice(0, 300) }),
+  });
 }
 
 /** What one look found: the newest verdict, and what the gate asks for. */
@@ -104,7 +111,13 @@ export interface Looked {
 }
 
 /** Fills what was missed between the cursor and a new answer, from the source's memory where it has one. */
-async function lookBack(house: House, watch: GateWatch, source: MetricSource, until: number, signal: AbortSignal): Promise<{ act?: GateAct; gap: NonNullable<Looked['gap']>; failed?: Failed }> {
+async function lookBack(
+  house: House,
+  watch: GateWatch,
+  source: MetricSource,
+  until: number,
+  signal: AbortSignal,
+): Promise<{ act?: GateAct; gap: NonNullable<Looked['gap']>; failed?: Failed }> {
   const from = watch.state.cursor;
   const { gate } = watch;
   const missed = { from, to: until, lookedBack: true };

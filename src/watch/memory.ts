@@ -37,5 +37,6 @@ async function restoreOne(house: House, view: RollbackView, entries: readonly Jo
 export async function restoreFromMemory(house: House, view: RollbackView, scope: Scope): Promise<void> {
   const byFlag = Map.groupBy(inScope(view, scopeKey(scope)), (entry) => entry.flag);
   const done = await Promise.allSettled([...byFlag.values()].map((entries) => restoreOne(house, view, entries)));
-  for (const one of done) if (one.status === 'rejected') house.log.error({ launch: view.launch, error: String(one.reason) }, 'could not be put back from memory');
+  for (const one of done)
+    if (one.status === 'rejected') house.log.error({ launch: view.launch, error: String(one.reason) }, 'could not be put back from memory');
 }

@@ -31,7 +31,11 @@ export async function lookAtWitnesses(house: House, launch: string): Promise<voi
   if (view === undefined || view.requests.length > 0) return;
   const entries = witnessed(view);
   const flags = entries.flatMap((entry) => view.order.flags.filter((flag) => flag.flag === entry.flag));
-  const answers = await ask(house, flags.map((flag, index) => ({ flag, subjects: entries[index]?.witnesses ?? [] })), AbortSignal.timeout(CALL));
+  const answers = await ask(
+    house,
+    flags.map((flag, index) => ({ flag, subjects: entries[index]?.witnesses ?? [] })),
+    AbortSignal.timeout(CALL),
+  );
   for (const entry of entries) {
     const witnesses = entry.witnesses ?? [];
     // A silent evaluator is no reason to choose others: it is asked again at the next look.
@@ -49,10 +53,17 @@ async function repick(house: House, view: RollbackView, entry: JournalEntry): Pr
   if (flag === undefined) return;
   const answers = (await ask(house, [{ flag, subjects: candidates.map((one) => one.subject) }], AbortSignal.timeout(CALL))).get(entry.flag);
   const said = candidates.map((candidate) => ({ candidate, answer: agreed(answers?.get(idOf(candidate.subject)) ?? []) }));
-  const flipped = said.filter(({ candidate, answer }) => answer.kind === 'value' && shows(view, entry, candidate.subject, answer.value)).map(({ candidate }) => candidate);
+  const flipped = said
+    .filter(({ candidate, answer }) => answer.kind === 'value' && shows(view, entry, candidate.subject, answer.value))
+    .map(({ candidate }) => candidate);
   if (flipped.length > 0) await keepWitnesses(house.store, view.launch, entry.stage, entry.flag, pickWitnesses(flipped));
   else if (!said.some(({ answer }) => answer.kind === 'silent'))
-    await callPerson(house, view.launch, 'witness', `${entry.flag}: no witness is left that shows the change of ${entry.stage}; a rollback could not be proven by it`);
+    await callPerson(
+      house,
+      view.launch,
+      'witness',
+      `${entry.flag}: no witness is left that shows the change of ${entry.stage}; a rollback could not be proven by it`,
+    );
 }
 
 /** Asks the providers and evaluators whether a rollback could be done right now; what stands in its way holds and pages. */

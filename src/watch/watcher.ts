@@ -168,8 +168,8 @@ function tellSoon(watch: Watch): () => void {
 /** Waits for the attempt that is under way, but not long. */
 async function letHandFirst(watch: Watch): Promise<void> {
   if (watch.hand === undefined) return;
-  const patience = Promise.withResolvers<void>();
-  const timer = setTimeout(patience.resolve, HAND_FIRST);
+  const patience = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => patience.resolve(undefined), HAND_FIRST);
   await Promise.race([watch.hand, patience.promise]);
   clearTimeout(timer);
 }

@@ -23,7 +23,14 @@ describe('a launch', () => {
     world.page.set({ errors: 0 });
     const plan = order(
       [
-        stage('one', ['a.one'], { gates: ['errors'], signOff: [{ role: 'qa', count: 1 }, { role: 'release-engineer', count: 1 }], checklist: [{ id: 'tested', text: 'tested', evidence: 'link' }] }),
+        stage('one', ['a.one'], {
+          gates: ['errors'],
+          signOff: [
+            { role: 'qa', count: 1 },
+            { role: 'release-engineer', count: 1 },
+          ],
+          checklist: [{ id: 'tested', text: 'tested', evidence: 'link' }],
+        }),
         stage('two', { 'a.two': { value: true, share: 25, by: 'contract', listed: [] } }),
       ],
       [gate('errors')],
@@ -37,14 +44,32 @@ describe('a launch', () => {
     await sign(store, { launch: id, stage: 'one', role: 'release-engineer', decision: 'go', person: { name: 'Boris', roles: ['release-engineer'] }, at: at() });
     expect(await handle.result()).toEqual({ outcome: 'launched' });
     expect(await world.kinds(id)).toEqual([
-      'opened', 'stage-opened', 'ticked', 'signed', 'signed', 'cleared', 'remembered', 'shifted',
+      'opened',
+      'stage-opened',
+      'ticked',
+      'signed',
+      'signed',
+      'cleared',
+      'remembered',
+      'shifted',
       ...expectAny(['gate', 'witnessed'], (await world.kinds(id)).slice(8, 10)),
-      'baked', 'stage-opened', 'cleared', 'remembered', 'shifted', 'witnessed', 'baked', 'watching', 'watched', 'ended',
+      'baked',
+      'stage-opened',
+      'cleared',
+      'remembered',
+      'shifted',
+      'witnessed',
+      'baked',
+      'watching',
+      'watched',
+      'ended',
     ]);
     expect((await world.flags.get('a_one')).exposure).toEqual(everyone(true));
     const events = await eventsOf(store.db, id);
     const rows = await store.db.selectFrom('event').select(['seq', 'body']).where('launch', '=', id).orderBy('seq').execute();
-    expect(brokenLink(events.map((one, index) => ({ seq: one.seq, recordedAt: one.recordedAt, body: rows[index]?.body ?? '', hash: one.hash })))).toBeUndefined();
+    expect(
+      brokenLink(events.map((one, index) => ({ seq: one.seq, recordedAt: one.recordedAt, body: rows[index]?.body ?? '', hash: one.hash }))),
+    ).toBeUndefined();
     expect(await store.db.selectFrom('flag_lock').selectAll().where('launch', '=', id).execute()).toEqual([]);
   });
 
@@ -55,7 +80,9 @@ describe('a launch', () => {
     const { id, handle } = await world.start(plan);
     await until('stage two live', async () => (await world.kinds(id)).filter((kind) => kind === 'witnessed').length === 2);
     world.page.set({ errors: 5 });
-    await until('flags off', async () => (await Promise.all(['b_one', 'b_two', 'b_three'].map((key) => world.flags.get(key)))).every((flag) => flag.exposure.share === 0));
+    await until('flags off', async () =>
+      (await Promise.all(['b_one', 'b_two', 'b_three'].map((key) => world.flags.get(key)))).every((flag) => flag.exposure.share === 0),
+    );
     expect(await handle.result()).toEqual({ outcome: 'rolled-back' });
     const events = await eventsOf(world.house.store.db, id);
     const proven = events.find((logged) => logged.event.kind === 'rollback-proven')?.event;

@@ -65,20 +65,20 @@ export function openControl(): Control {
 /** A point in a test that someone reaches, and may pass once it is opened. */
 export interface Gateway {
   /** Resolves when someone stands before it. */
-  readonly reached: Promise<void>;
+  readonly reached: Promise<unknown>;
   /** Lets everyone through from now on. */
   readonly open: () => void;
-  readonly pass: () => Promise<void>;
+  readonly pass: () => Promise<unknown>;
 }
 
 /** A closed gateway. */
 export function gateway(): Gateway {
-  const [reached, opened] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const [reached, opened] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
   return {
     reached: reached.promise,
-    open: () => opened.resolve(),
+    open: () => opened.resolve(undefined),
     pass: () => {
-      reached.resolve();
+      reached.resolve(undefined);
       return opened.promise;
     },
   };

@@ -57,10 +57,10 @@ describe('a rollback that cannot be proven', () => {
     const id = await shifted();
     expect(await exposures(world, 'endless_a')).toEqual([everyone(true)]);
     let [tries, refuse] = [0, true];
-    const many = Promise.withResolvers<void>();
+    const many = Promise.withResolvers<undefined>();
     control.restoring.set('endless.a', (entries, signal, provider) => {
       tries += 1;
-      if (tries >= ATTEMPTS) many.resolve();
+      if (tries >= ATTEMPTS) many.resolve(undefined);
       return refuse ? Promise.reject(new Retryable(`refused ${tries} times`)) : provider.restore(entries, signal);
     });
     await requestRollback(world.house.store, id, { kind: 'launch' }, { kind: 'person', reason: 'errors' }, 'Anna', Date.now());

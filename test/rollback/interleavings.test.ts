@@ -144,14 +144,14 @@ describe('a narrow hand', () => {
   /** Stage one, then stage two with a fallback; a narrow hand is stopped right before its restore, and the whole launch is asked for. */
   async function narrowFrozen(name: string, start: Exposure, first: Exposure, second: Exposure) {
     const frozen = gateway();
-    const done = Promise.withResolvers<void>();
+    const done = Promise.withResolvers<undefined>();
     let narrow = 0;
     control.restoring.set(`${name}.x`, async (entries, signal, provider) => {
       if (!entries.some((entry) => entry.change.includes('/rollback/stage:'))) return provider.restore(entries, signal);
       narrow += 1;
       if (narrow > 1) return provider.restore(entries, signal);
       await frozen.pass();
-      return provider.restore(entries, signal).finally(() => done.resolve());
+      return provider.restore(entries, signal).finally(() => done.resolve(undefined));
     });
     const plan = order(
       [

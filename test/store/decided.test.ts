@@ -177,7 +177,10 @@ describe('remember', () => {
         const done = await rememberStage(store, launch, 'two', [entry(`r${n}b`)], new Set(), event);
         return done.kind === 'wait' ? done.why : done.kind;
       },
-      set: (statement) => session(async (client) => void (await client.query(statement.replaceAll(':launch', `'${launch}'`)), await client.query('commit'))),
+      set: (statement) => session(async (client) => {
+        await client.query(statement.replaceAll(':launch', `'${launch}'`));
+        await client.query('commit');
+      }),
     };
   }
 

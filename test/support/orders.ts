@@ -10,12 +10,26 @@ export function flagRef(flag: string, more: Partial<FlagRef> = {}): FlagRef {
 /** A threshold gate over the web source `app`: `errors` at most 1, asked every second. */
 export function gate(id: string, more: Partial<ThresholdGate> = {}): ThresholdGate {
   const policy = { after: 600_000, then: 'hold' } as const;
-  return { kind: 'threshold', id, source: 'app', query: id, bound: { op: 'max', limit: 1 }, every: 1_000, for: 0, noData: policy, error: policy, minSamples: 0, ...more };
+  return {
+    kind: 'threshold',
+    id,
+    source: 'app',
+    query: id,
+    bound: { op: 'max', limit: 1 },
+    every: 1_000,
+    for: 0,
+    noData: policy,
+    error: policy,
+    minSamples: 0,
+    ...more,
+  };
 }
 
 /** A stage that turns flags on for everyone; without checklist, sign-offs and gates unless given. */
 export function stage(id: string, flags: readonly string[] | Readonly<Record<string, Exposure>>, more: Partial<Stage> = {}): Stage {
-  const pairs = Array.isArray(flags) ? flags.map((flag: string) => [flag, everyone(true)] as const) : Object.entries(flags as Readonly<Record<string, Exposure>>);
+  const pairs = Array.isArray(flags)
+    ? flags.map((flag: string) => [flag, everyone(true)] as const)
+    : Object.entries(flags as Readonly<Record<string, Exposure>>);
   return { id, checklist: [], signOff: [], set: pairs.map(([flag, to]) => ({ flag, to, narrows: false })), bake: 1_000, gates: [], ...more };
 }
 
@@ -37,4 +51,3 @@ export function order(stages: readonly Stage[], gates: readonly Gate[] = [], mor
   const bound = { plan, flags: refs, environment: 'test' };
   return { ...bound, hash: hashOf(bound) };
 }
-

@@ -25,7 +25,8 @@ Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
 
 /** A log that keeps quiet, unless GONOGO_TEST_LOG is set. */
 export const quietLog: Log = (() => {
-  const say = process.env['GONOGO_TEST_LOG'] === undefined ? () => undefined : (fields: object, message: string) => console.error(message, JSON.stringify(fields));
+  const say =
+    process.env['GONOGO_TEST_LOG'] === undefined ? () => undefined : (fields: object, message: string) => console.error(message, JSON.stringify(fields));
   return { info: say, warn: say, error: say };
 })();
 
@@ -89,7 +90,10 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     nudge: openNudger(client, prefix, quietLog),
     providers: new Map([['builtin', await openProvider('builtin', { kind: 'builtin' }, context)]]),
     evaluators: new Map([['store', await openEvaluator('store', { kind: 'store' }, context)]]),
-    sources: new Map<string, MetricSource>([['app', openSource('app', sourceConfig.parse({ kind: 'web', url: page.url, timeout: 2_000 }))], ...Object.entries(options.sources ?? {})]),
+    sources: new Map<string, MetricSource>([
+      ['app', openSource('app', sourceConfig.parse({ kind: 'web', url: page.url, timeout: 2_000 }))],
+      ...Object.entries(options.sources ?? {}),
+    ]),
     notifiers: new Map(),
     hand: `test-${prefix}`,
   };
@@ -111,7 +115,15 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       const missing = order.flags.filter((flag) => !known.has(flag.key));
       if (missing.length === 0) return;
       await flags.create(
-        missing.map((flag: FlagRef) => ({ key: flag.key, type: flag.type, offValue: flag.offValue, exposure: off(flag.type === 'boolean' ? true : (flag.type.oneOf[0] ?? '')), exposed: true, owner: 'test', description: flag.flag })),
+        missing.map((flag: FlagRef) => ({
+          key: flag.key,
+          type: flag.type,
+          offValue: flag.offValue,
+          exposure: off(flag.type === 'boolean' ? true : (flag.type.oneOf[0] ?? '')),
+          exposed: true,
+          owner: 'test',
+          description: flag.flag,
+        })),
         { by: 'seed' },
       );
     },

@@ -135,7 +135,7 @@ describe('with the launch workflow wedged', () => {
     await world.seed(plan);
     const { id, handle } = await world.start(plan);
     await until('its code to fail again and again', async () => ((await handle.describe()).raw.pendingWorkflowTask?.attempt ?? 0) > 3, 60_000);
-    const janitor = openJanitor({ store: world.house.store, temporal: () => Promise.resolve(world.client), taskQueue: world.prefix, log: quietLog as never });
+    const janitor = openJanitor({ store: world.house.store, temporal: () => Promise.resolve(world.client), taskQueue: world.prefix, log: quietLog });
     const round = await janitor.round();
     expect(round.did.filter((one) => one.launch === id).map((one) => one.what)).toEqual(['paged', 'held']);
     world.page.set({ stuckcode_errors: 5 });
@@ -166,7 +166,7 @@ describe('with the rollback workflow wedged, and no watcher', () => {
     await until('its code to fail', async () => ((await run.describe()).raw.pendingWorkflowTask?.attempt ?? 0) > 1, 60_000);
     const first = (await run.describe()).runId;
     await wedged.stop();
-    const janitor = openJanitor({ store: world.house.store, temporal: () => Promise.resolve(world.client), taskQueue: world.prefix, log: quietLog as never });
+    const janitor = openJanitor({ store: world.house.store, temporal: () => Promise.resolve(world.client), taskQueue: world.prefix, log: quietLog });
     expect((await janitor.round()).did.filter((one) => one.launch === id && one.what === 'rollback-restarted')).toEqual([]);
     await world.house.store.db.updateTable('rollback_request').set({ progress_at: new Date(Date.now() - 16_000) }).where('launch', '=', id).execute();
     expect((await janitor.round()).did.filter((one) => one.launch === id)).toMatchObject([{ what: 'rollback-restarted' }]);

@@ -21,7 +21,7 @@ const now = () => new Date().toISOString();
 function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== 'object' || value === null) return value;
-  const without = Object.entries(value).filter(([key]) => !['stackTrace', 'identity', 'sdkMetadata', 'meteringMetadata', 'workerVersion', 'binaryChecksum'].includes(key));
+  const without = Object.entries(value).filter(([key]) => !['stackTrace', 'identity', 'meteringMetadata', 'workerVersion', 'binaryChecksum'].includes(key));
   return Object.fromEntries(without.map(([key, one]) => [key, plain(one)]));
 }
 
