@@ -1,5 +1,4 @@
 import type { Outcome } from '../src/core/event.ts';
-import { WATCH } from '../src/core/state.ts';
 import { evidence, type GateState } from '../src/core/gate.ts';
 import type { House } from '../src/house.ts';
 import { open } from '../src/launch/open.ts';
@@ -65,7 +64,7 @@ export function openJourney(house: House): Journey {
         at,
         by: 'gonogo',
         outcome: 'launched',
-        why: `every stage passed and the watch (${WATCH.slice(1)}) is over`,
+        why: 'every stage passed and the watch is over',
       });
       if (ended.kind === 'not-yet') throw again(ended.why, 2_000);
       return ended.kind === 'ended' && ended.outcome === 'launched' ? 'launched' : 'stopped';

@@ -80,10 +80,10 @@ function proofOf({ view, report }: Told, flags: number): string {
   const back = put.filter((flag) => flag.verified).length;
   expect(`the number of flags of ${view.id} that were put back`, put.length, flags);
   expect(`the number of flags of ${view.id} that were proven back`, back, flags);
-  return `proven ${back}/${flags} in ${seconds.toFixed(1)} s`;
+  return `proven ${back}/${flags} in ${seconds.toFixed(2)} s`;
 }
 
-async function tellAll(data: string): Promise<readonly string[]> {
+async function tellAll(data: string): Promise<{ readonly stack: Stack; readonly endings: readonly string[] }> {
   const prometheus = !process.argv.includes('--no-prometheus') && toolPath('prometheus') !== undefined;
   if (!prometheus)
     story.line(
@@ -168,14 +168,14 @@ async function tellAll(data: string): Promise<readonly string[]> {
   const thirdProof = proofOf(third, 1);
   await market.mend();
 
-  if (stay) await leaveRunning(stack, story);
   const reports = path.relative(process.cwd(), path.join(out, 'reports')) || '.';
-  return [
+  const endings = [
     `reports: ${['1-launched', '2-rolled-back', '3-held-concluded'].map((name) => path.join(reports, `${name}.md`)).join('  ')}  (and .json; logs beside them)`,
     `1  launched     ${first.view.id}, ${first.report.chain.events} events`,
     `2  rolled-back  ${second.view.id}, ${secondProof}`,
     `3  held in SSE-only mode, then concluded  ${third.view.id}, ${thirdProof}`,
   ];
+  return { stack, endings };
 }
 
 /** Mends the marketplace, and forgets what it was. */
@@ -219,9 +219,14 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     void end(data).then(() => process.exit(130));
   });
 }
-let last: readonly string[];
+let last: readonly string[] = [];
 try {
-  last = await tellAll(data);
+  const { stack, endings } = await tellAll(data);
+  last = endings;
+  if (stay) {
+    for (const line of endings) story.line(line);
+    await leaveRunning(stack, story);
+  }
 } catch (error) {
   // Told by a signal to end, what breaks off is no failure of the demo.
   if (ending === undefined) {
@@ -229,7 +234,6 @@ try {
     story.line(`✗ the demo failed: ${error instanceof Error ? error.message : String(error)}`);
     story.line(`  logs: ${path.join(out, 'logs')}`);
   }
-  last = [];
 }
 await end(data);
 for (const line of last) process.stdout.write(`${line}\n`);

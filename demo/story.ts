@@ -46,7 +46,7 @@ export function inWords(event: LaunchEvent): string | undefined {
       return `${STATE_WORDS['rolling-back'][0]} ${event.flags.map((flag) => `${flag.flag} ${flag.outcome === 'fallback' ? 'set to' : 'back to'} ${describe(flag.exposure)}`).join(', ')}`;
     case 'rollback-proven': {
       const sum = (part: 'agreed' | 'asked'): number => event.proofs.reduce((total, proof) => total + proof[part], 0);
-      return `${STATE_WORDS['rolled-back'][0]} proven ${event.seconds.toFixed(1)} s after the first bad sample (promise: 300 s): ${sum('agreed')}/${sum('asked')} witnesses of ${event.proofs.length} flags`;
+      return `${STATE_WORDS['rolled-back'][0]} proven ${event.seconds.toFixed(2)} s after the first bad sample (promise: 300 s): ${sum('agreed')}/${sum('asked')} witnesses of ${event.proofs.length} flags`;
     }
     case 'held':
       return `${STATE_WORDS.held[0]} held: ${event.reason}`;

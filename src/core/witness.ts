@@ -42,7 +42,8 @@ export function draw(exposures: readonly Exposure[]): readonly Drawn[] {
   }
   const bys = new Set(exposures.filter((e) => e.share > 0 && e.share < 100).map((e) => e.by));
   for (const by of bys.size === 0 ? ['key'] : bys) {
-    const smallest = Math.min(...exposures.filter((e) => e.share > 0 && e.share < 100 && e.by === by).map((e) => e.share), 100);
+    // Who is outside of a share is as good a witness as who is inside: of 90 % to everyone, only the other 10 % change.
+    const smallest = Math.min(...exposures.filter((e) => e.share > 0 && e.share < 100 && e.by === by).flatMap((e) => [e.share, 100 - e.share]), 100);
     const standing: Standing = exposures.some((e) => e.share > 0) ? 'sampled' : 'control';
     for (const subject of sampled(by, sampleSize(smallest))) add(subject, standing);
   }

@@ -53,7 +53,7 @@ async function flagProblems(house: House, order: Order, flag: FlagRef, provider:
       },
     ];
   }
-  const seen = await look(house, [{ flag, drawn: drawFor(order.plan, flag) }], signal);
+  const seen = await look(house, [{ flag, drawn: drawFor(order.plan, flag, snapshot.exposure) }], signal);
   return canWitness(first.to, seen.get(flag.flag) ?? [], flag.offValue)
     ? []
     : [

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
-import type { FlagChange, FlagRef, Gate, Order, Plan, Policy } from '../core/plan.ts';
+import type { FlagChange, FlagRef, Gate, Order, Plan } from '../core/plan.ts';
 import { flagRef, type Registry } from '../flags/registry.ts';
 import { effective } from './check-flags.ts';
 
@@ -40,14 +40,13 @@ export function hashOf({ plan, flags, environment }: Omit<Order, 'hash'>): strin
 }
 
 /**
- * The plan `times` as fast, for a demo: bakes, watch, `for` and the policies' times are divided (to whole milliseconds, never to
- * nothing), `every` never under a second. Pure. Throws RangeError under 1.
+ * The plan `times` as fast, for a demo: bakes, watch and `for` are divided (to whole milliseconds, never to
+ * nothing), `every` never under a second; the policies' times stay, since sped up they would act on the first missing answer. Pure. Throws RangeError under 1.
  */
 export function speedUp(plan: Plan, times: number): Plan {
   if (!(times >= 1 && Number.isFinite(times))) throw new RangeError(`speed is ${times}; expected 1 or more`);
   if (times === 1) return plan;
   const faster = (span: number): number => (span === 0 ? 0 : Math.max(1, Math.round(span / times)));
-  const policy = ({ after, then }: Policy): Policy => ({ after: faster(after), then });
   return {
     ...plan,
     watch: faster(plan.watch),
@@ -55,8 +54,6 @@ export function speedUp(plan: Plan, times: number): Plan {
       ...gate,
       every: Math.max(1000, faster(gate.every)),
       for: faster(gate.for),
-      noData: policy(gate.noData),
-      error: policy(gate.error),
     })),
     stages: plan.stages.map((stage) => ({ ...stage, bake: faster(stage.bake) })),
   };

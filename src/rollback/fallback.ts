@@ -21,17 +21,25 @@ const CALL = 8_000;
 async function remember(house: House, view: RollbackView, stage: string, changes: readonly FlagChange[]): Promise<boolean> {
   const signal = AbortSignal.timeout(CALL);
   const flags = changes.flatMap((change) => view.order.flags.filter((flag) => flag.flag === change.flag));
+  const providerOf = (flag: FlagRef) => {
+    const provider = house.providers.get(flag.provider);
+    if (provider === undefined) throw new Error(`no provider is called ${flag.provider}`);
+    return provider;
+  };
+  const snapshots = new Map(await Promise.all(flags.map(async (flag) => [flag.flag, await providerOf(flag).read(flag, signal)] as const)));
   const now = await look(
     house,
-    flags.map((flag) => ({ flag, drawn: view.candidates[flag.flag] ?? drawFor(view.order.plan, flag) })),
+    changes.map((change) => {
+      const flag = refOf(view, change.flag);
+      return { flag, drawn: view.candidates[flag.flag] ?? drawFor(view.order.plan, flag, snapshots.get(flag.flag)?.exposure ?? change.to) };
+    }),
     signal,
   );
   const entries = await Promise.all(
     changes.map(async (change): Promise<NewEntry> => {
       const flag = refOf(view, change.flag);
-      const provider = house.providers.get(flag.provider);
-      if (provider === undefined) throw new Error(`no provider is called ${flag.provider}`);
-      const snapshot = await provider.read(flag, signal);
+      const provider = providerOf(flag);
+      const snapshot = snapshots.get(flag.flag) ?? (await provider.read(flag, signal));
       const candidates = now.get(flag.flag) ?? [];
       return {
         flag: flag.flag,

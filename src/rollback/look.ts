@@ -1,4 +1,4 @@
-import type { FlagValue } from '../core/exposure.ts';
+import type { Exposure, FlagValue } from '../core/exposure.ts';
 import { Retryable } from '../core/failure.ts';
 import type { FlagRef, Plan } from '../core/plan.ts';
 import type { Candidate } from '../core/subject.ts';
@@ -14,9 +14,9 @@ export function exposuresOf(plan: Plan, flag: string) {
     .map((change) => change.to);
 }
 
-/** Draws a flag's candidates for a plan. */
-export function drawFor(plan: Plan, flag: FlagRef): readonly Drawn[] {
-  return draw(exposuresOf(plan, flag.flag));
+/** Draws a flag's candidates for a plan that begins while the flag stands at `now`. */
+export function drawFor(plan: Plan, flag: FlagRef, now: Exposure): readonly Drawn[] {
+  return draw([...exposuresOf(plan, flag.flag), now]);
 }
 
 /** What each drawn subject gets right now, where all instances agree; those who are gone are left out. Throws Retryable when an evaluator is silent or split. */

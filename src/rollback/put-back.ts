@@ -65,12 +65,15 @@ function restoreEntry(view: RollbackView, group: Group, scope: string): RestoreE
   const oldest = group.entries[0];
   const first = view.journal.find((entry) => entry.flag === group.flag.flag && entry.phase !== 'void');
   if (oldest === undefined || first === undefined) return undefined;
-  const revision = group.entries.findLast((entry) => entry.writtenRevision !== undefined)?.writtenRevision;
+  const newest = group.entries.findLast((entry) => entry.writtenRevision !== undefined);
+  const revision = newest?.writtenRevision;
+  // Our newest write has taken the flag back by itself: its revision is moved as well, or a narrow hand that comes late could still write on it.
+  const home = revision !== undefined && newest !== undefined && sameExposure(newest.target, oldest.snapshot.exposure);
   const intent = group.entries.findLast((entry) => entry.phase === 'intent')?.snapshot;
   return {
     flag: group.flag,
-    snapshot: oldest.snapshot,
-    phase: group.entries.some((entry) => entry.phase === 'intent') ? 'intent' : 'applied',
+    snapshot: home ? { ...oldest.snapshot, revision } : oldest.snapshot,
+    phase: home || group.entries.some((entry) => entry.phase === 'intent') ? 'intent' : 'applied',
     // A narrow hand that comes late must not take what the whole launch's rollback wrote for a write of its stage.
     written: group.entries.map((entry) => entry.target).filter((target) => scope === 'launch' || !sameExposure(target, first.snapshot.exposure)),
     change: `${view.launch}/rollback/${scope}/${group.flag.flag}`,

@@ -317,7 +317,7 @@ export async function conclude(store: Store, launchId: string, person: Person, a
     const { held } = await tx.selectFrom('launch').select('held').where('id', '=', launch.id).executeTakeFirstOrThrow();
     const requests = await tx.selectFrom('rollback_request').selectAll().where('launch', '=', launch.id).execute();
     const stage = requests.find((request) => request.scope.startsWith('stage:'));
-    if (held?.fallback !== true || stage === undefined || requests.some((request) => request.proven_at === null)) {
+    if (held?.fallback !== true || stage === undefined || requests.some((request) => request.scope === 'launch' || request.proven_at === null)) {
       throw conflict('not_concludable', `launch ${launch.id} is not waiting in its fallback mode`);
     }
     await appendEvent(tx, launch.id, 'concluded', { kind: 'concluded', at, by: person.name, reason });

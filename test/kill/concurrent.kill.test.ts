@@ -12,7 +12,12 @@ const underCi = ['true', '1'].includes(process.env['CI'] ?? '');
 const count = (name: string, usual: number): number => (underCi ? usual : Number(process.env[name] ?? usual));
 /** The same seed tells the same launches, the same people and the same order of kills. */
 const SEED = Number(process.env['KILL_SEED'] ?? Math.floor(Math.random() * 1e6));
-const KILLS = { worker: count('KILL_WORKER', 30), api: count('KILL_API', 10), temporal: count('KILL_TEMPORAL', 10), 'both workers': count('KILL_BOTH', 2) } as const;
+const KILLS = {
+  worker: count('KILL_WORKER', 30),
+  api: count('KILL_API', 10),
+  temporal: count('KILL_TEMPORAL', 10),
+  'both workers': count('KILL_BOTH', 2),
+} as const;
 type Victim = keyof typeof KILLS;
 const AT_ONCE = 10;
 /** More launches than a run ever needs: as many are played as the kills last. */
@@ -135,7 +140,9 @@ describe(`ten launches at once, whoever is killed (KILL_SEED=${SEED})`, () => {
     }
     const outcomes = Object.entries(Object.groupBy(killed, (one) => String(one.outcome))).map(([outcome, all]) => `${all?.length ?? 0} ${outcome}`);
     const same = killed.reduce((sum, one) => sum + one.same, 0);
-    console.log(`KILL_SEED=${SEED}: ${killed.length} launches (${outcomes.join(', ')}), kills ${JSON.stringify(kills)} in ${Math.round((performance.now() - began) / 1_000)} s; ${same} same-value revisions`);
+    console.log(
+      `KILL_SEED=${SEED}: ${killed.length} launches (${outcomes.join(', ')}), kills ${JSON.stringify(kills)} in ${Math.round((performance.now() - began) / 1_000)} s; ${same} same-value revisions`,
+    );
   }, 1_200_000);
 
   it('kills as often as it says, and tells every kind of story', () => {

@@ -23,7 +23,8 @@ export async function startBaking(fleet: Fleet, name: string, flag: string, gate
   const read = openReader(fleet, launch);
   const measured = Object.entries(gates).filter(([, gate]) => !('alert' in gate));
   const ready = (events: readonly ToldEvent[]): boolean =>
-    events.some((event) => event.kind === 'witnessed') && measured.every(([id]) => events.some((event) => event.kind === 'gate' && event.gate === id && event.verdict.kind === 'go'));
+    events.some((event) => event.kind === 'witnessed') &&
+    measured.every(([id]) => events.some((event) => event.kind === 'gate' && event.gate === id && event.verdict.kind === 'go'));
   await untilTold(read, `${launch} to bake, healthy`, ready, 90_000);
   return { launch, flag, read };
 }
@@ -33,7 +34,10 @@ export async function offAt(fleet: Fleet, flag: string, within: number): Promise
   const deadline = performance.now() + within;
   for (;;) {
     // The store of a fleet that is being frozen may keep one question waiting; the next one counts.
-    const share = await fleet.flags.get(flag).then((found) => found.exposure.share, () => undefined);
+    const share = await fleet.flags.get(flag).then(
+      (found) => found.exposure.share,
+      () => undefined,
+    );
     const now = performance.now();
     if (share === 0) return now;
     if (now > deadline) throw new Error(`${flag} was not off after ${within} ms; its share is ${share ?? 'unknown'}`);

@@ -35,12 +35,21 @@ export async function play(fleet: Fleet, script: Script, seed: number): Promise<
       const hash = said['hash'];
       // Somebody else had asked for it before.
       const covered = said['status'] === 'covered';
-      acknowledged.push({ what: `${what} by ${as}`, isIn: (event) => isIn(event) && (covered || event.by === as) && (hash === undefined || event.hash === hash) });
+      acknowledged.push({
+        what: `${what} by ${as}`,
+        isIn: (event) => isIn(event) && (covered || event.by === as) && (hash === undefined || event.hash === hash),
+      });
     } else if (status !== 409) throw new Error(`${what} of ${launch} by ${as} was answered with ${status} ${JSON.stringify(said)}`);
     return answered;
   }
   const rollBack = (reason: string) =>
-    act('rollback', 'carl', '/rollback', () => ({ reason }), (event) => event.kind === 'rollback-requested');
+    act(
+      'rollback',
+      'carl',
+      '/rollback',
+      () => ({ reason }),
+      (event) => event.kind === 'rollback-requested',
+    );
   const alarm = async (): Promise<void> => {
     const { status, body } = await persist(fleet, 'POST', '/hooks/alertmanager', { token: fleet.hookToken, body: webhook(script.alert, new Date()) });
     if (status !== 202) throw new Error(`the alert of ${launch} was answered with ${status} ${JSON.stringify(body)}`);
@@ -65,8 +74,21 @@ export async function play(fleet: Fleet, script: Script, seed: number): Promise<
     }
   };
   const noGo = (stage: string, meanwhile: 'hold' | 'roll-back') => {
-    const body = () => ({ role: 'qa', decision: 'no-go', reason: 'a bug is open', bugs: ['BUG-1'], recheckAt: new Date(Date.now() + RECHECK).toISOString(), meanwhile });
-    return act(`no-go to ${stage}`, 'dmitri', `/stages/${stage}/sign-offs`, body, (event) => event.kind === 'signed' && event.stage === stage && event.decision === 'no-go');
+    const body = () => ({
+      role: 'qa',
+      decision: 'no-go',
+      reason: 'a bug is open',
+      bugs: ['BUG-1'],
+      recheckAt: new Date(Date.now() + RECHECK).toISOString(),
+      meanwhile,
+    });
+    return act(
+      `no-go to ${stage}`,
+      'dmitri',
+      `/stages/${stage}/sign-offs`,
+      body,
+      (event) => event.kind === 'signed' && event.stage === stage && event.decision === 'no-go',
+    );
   };
 
   const { course } = script;
@@ -85,16 +107,36 @@ export async function play(fleet: Fleet, script: Script, seed: number): Promise<
     }
     if (here && course.kind === 'no-go and again') {
       await noGo(stage.id, 'hold');
-      await untilTold(read, `${stage.id} of ${launch} to be asked again`, (events) => events.some((event) => event.kind === 'reopened' && event.stage === stage.id));
+      await untilTold(read, `${stage.id} of ${launch} to be asked again`, (events) =>
+        events.some((event) => event.kind === 'reopened' && event.stage === stage.id),
+      );
     }
     if (index === 0) {
       const evidence = `https://ci.example/${script.n}`;
-      await act('tick', 'dmitri', `/checklist/${script.item}`, () => ({ done: true, evidence }), (event) => event.kind === 'ticked' && event.item === script.item && event.done);
+      await act(
+        'tick',
+        'dmitri',
+        `/checklist/${script.item}`,
+        () => ({ done: true, evidence }),
+        (event) => event.kind === 'ticked' && event.item === script.item && event.done,
+      );
     }
     if (course.kind === 'held and resumed' && index === 0) {
-      await act('hold', 'carl', '/hold', () => ({ reason: 'lunch' }), (event) => event.kind === 'held');
+      await act(
+        'hold',
+        'carl',
+        '/hold',
+        () => ({ reason: 'lunch' }),
+        (event) => event.kind === 'held',
+      );
       await signs(stage);
-      await act('resume', 'carl', '/resume', () => ({ reason: 'back' }), (event) => event.kind === 'resumed');
+      await act(
+        'resume',
+        'carl',
+        '/resume',
+        () => ({ reason: 'back' }),
+        (event) => event.kind === 'resumed',
+      );
     } else await signs(stage);
     if (here && (course.kind === 'person while baking' || course.kind === 'alert')) {
       await untilTold(read, `${stage.id} of ${launch} to bake`, (events) => events.some((event) => event.kind === 'shifted' && event.stage === stage.id));

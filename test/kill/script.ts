@@ -7,7 +7,18 @@ export type Course =
   | { readonly kind: 'launched' | 'held and resumed' }
   | { readonly kind: 'breach' | 'person while baking' | 'person before signing' | 'alert' | 'no-go and back' | 'no-go and again'; readonly at: number };
 
-const KINDS = ['launched', 'breach', 'person while baking', 'alert', 'no-go and again', 'breach', 'person before signing', 'no-go and back', 'held and resumed', 'launched'] as const;
+const KINDS = [
+  'launched',
+  'breach',
+  'person while baking',
+  'alert',
+  'no-go and again',
+  'breach',
+  'person before signing',
+  'no-go and back',
+  'held and resumed',
+  'launched',
+] as const;
 
 /** A stage as scripted. */
 export interface ScriptedStage {
@@ -73,7 +84,7 @@ export function scriptOf(seed: number, n: number): Script {
   const count = random.whole(2, 3);
   const stages = ['one', 'two', 'three'].slice(0, count).map((id, index): ScriptedStage => {
     const both = random.next() < 0.3;
-    return { id, share: index === count - 1 ? 100 : [10, 50][index] ?? 50, roles: both ? ['qa', 'release-engineer'] : ['qa'] };
+    return { id, share: index === count - 1 ? 100 : ([10, 50][index] ?? 50), roles: both ? ['qa', 'release-engineer'] : ['qa'] };
   });
   const course = courseOf(seed, n, count);
   const [flag, number, item] = [flagOf(n), `errors_${n}`, `tested-${n}`];

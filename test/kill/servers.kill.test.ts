@@ -34,7 +34,9 @@ async function openPlace(flagsApart: boolean): Promise<Place> {
   const fleet = await openFleet({ workers: 1, sources: { page: { kind: 'web', url: page.url } }, flags, flagsApart });
   closing.push(() => fleet.close());
   const [breached, alerted] = await Promise.all([
-    Promise.all(MOMENTS.map((_, n) => startBaking(fleet, `breached-${n}`, `breached_${n}`, { errors: { source: 'page', query: `errors_${n}`, max: 1, every: '1s' } }))),
+    Promise.all(
+      MOMENTS.map((_, n) => startBaking(fleet, `breached-${n}`, `breached_${n}`, { errors: { source: 'page', query: `errors_${n}`, max: 1, every: '1s' } })),
+    ),
     Promise.all(MOMENTS.map((_, n) => startBaking(fleet, `alerted-${n}`, `alerted_${n}`, { trouble: { alert: labelsOf(n) } }))),
   ]);
   return { fleet, page, breached, alerted };
@@ -59,16 +61,22 @@ async function alarm({ fleet }: Place, n: number): Promise<{ readonly status: nu
 /** Waits until a launch has ended, and says how: its events, and whether its chain is whole. */
 async function endOf({ fleet }: Place, { launch, read }: Baking) {
   const events = await untilTold(read, `the end of ${launch}`, (all) => all.some((event) => event.kind === 'ended'), 90_000);
-  return { events, outcome: events.flatMap((event) => (event.kind === 'ended' ? [event.outcome] : [])), brokenAt: brokenLink(await linksOf(fleet.store.db, launch)) };
+  return {
+    events,
+    outcome: events.flatMap((event) => (event.kind === 'ended' ? [event.outcome] : [])),
+    brokenAt: brokenLink(await linksOf(fleet.store.db, launch)),
+  };
 }
 
 const requestsIn = (events: readonly ToldEvent[]) => events.filter((event) => event.kind === 'rollback-requested');
 
 async function atMoments<T>(work: (n: number) => Promise<T>): Promise<readonly T[]> {
-  return Promise.all(MOMENTS.map(async (moment, n) => {
-    await pause(moment);
-    return work(n);
-  }));
+  return Promise.all(
+    MOMENTS.map(async (moment, n) => {
+      await pause(moment);
+      return work(n);
+    }),
+  );
 }
 
 /** Whether the heartbeat of a launch's watcher, as Temporal has it, holds a rollback that could not be written down. */
@@ -102,7 +110,9 @@ describe.concurrent('with a server away for 60 s', () => {
       const { status } = await alarm(place, n);
       return { byNumber, status, byAlert: seconds(began, await offAt(fleet, alerted[n]?.flag ?? '', 5_000)) };
     });
-    console.log(`Temporal frozen: off after a bad number ${took.map((one) => one.byNumber).join(', ')} s, after an alert ${took.map((one) => one.byAlert).join(', ')} s`);
+    console.log(
+      `Temporal frozen: off after a bad number ${took.map((one) => one.byNumber).join(', ')} s, after an alert ${took.map((one) => one.byAlert).join(', ')} s`,
+    );
     await thawed;
     expect(took.map((one) => one.status)).toEqual(MOMENTS.map(() => 202));
     for (const one of took) {
@@ -118,46 +128,55 @@ describe.concurrent('with a server away for 60 s', () => {
 
   it.each([
     { how: 'killed' as const, away: (fleet: Fleet) => fleet.postgres.kill(), back: (fleet: Fleet) => fleet.postgres.start() },
-    { how: 'frozen' as const, away: (fleet: Fleet) => Promise.resolve(fleet.postgres.freeze()), back: (fleet: Fleet) => Promise.resolve(fleet.postgres.thaw()) },
-  ])("gonogo's database $how, the flags in another: a bad number turns the flags off within 10 s and is written down afterwards; an alert gets 503 within 2 s and acts when sent again", async ({ how, away, back }) => {
-    const place = places[how];
-    const { fleet, breached, alerted } = place;
-    await away(fleet);
-    const returned = pause(AWAY).then(() => back(fleet));
-    const began = Date.now();
-    const took = await atMoments(async (n) => {
-      const alert = await alarm(place, n);
-      const badAt = Date.now();
-      return { alert, badAt, byNumber: await breach(place, n, 10_000) };
-    });
-    console.log(`database ${how}: off after a bad number ${took.map((one) => one.byNumber).join(', ')} s; an alert got ${took.map(({ alert }) => `${alert.status} after ${alert.took} s`).join(', ')}`);
-    for (const one of took) expect(one.byNumber).toBeLessThanOrEqual(10);
-    for (const { alert } of took) {
-      expect(alert.status).toBe(503);
-      expect(alert.took).toBeLessThanOrEqual(2);
-    }
-    for (const one of alerted) expect((await fleet.flags.get(one.flag)).exposure.share).toBe(100);
-    await returned;
-    const backAt = performance.now();
-    for (const [n, one] of alerted.entries()) {
-      const { status } = await persist(fleet, 'POST', '/hooks/alertmanager', { token: fleet.hookToken, body: webhook(labelsOf(n), new Date()) });
-      expect(status).toBe(202);
-      await offAt(fleet, one.flag, 10_000);
-    }
-    console.log(`database ${how}: alerts sent again were done ${seconds(backAt, performance.now())} s after it was back`);
-    for (const one of [...breached, ...alerted]) {
-      const { events, outcome, brokenAt } = await endOf(place, one);
-      expect({ outcome, brokenAt, asked: requestsIn(events).length }, one.launch).toEqual({ outcome: ['rolled-back'], brokenAt: undefined, asked: 1 });
-      const shares = await fleet.sharesOf(one.flag);
-      expect(shares.filter((share, index) => share !== shares[index - 1]), one.launch).toEqual([0, 100, 0]);
-    }
-    for (const [n, one] of breached.entries()) {
-      const [asked] = requestsIn(await one.read());
-      const since = asked?.kind === 'rollback-requested' && asked.cause.kind === 'gate' ? asked.cause.firstBadAt : 0;
-      expect(since - began, 'the clock runs from the bad number, not from when it could be written down').toBeLessThan(AWAY);
-      expect(since).toBeGreaterThanOrEqual(took[n]?.badAt ?? Infinity);
-    }
-  }, 300_000);
+    { how: 'frozen' as const, away: (fleet: Fleet) => fleet.postgres.freeze(), back: (fleet: Fleet) => fleet.postgres.thaw() },
+  ])(
+    "gonogo's database $how, the flags in another: a bad number turns the flags off within 10 s and is written down afterwards; an alert gets 503 within 2 s and acts when sent again",
+    async ({ how, away, back }) => {
+      const place = places[how];
+      const { fleet, breached, alerted } = place;
+      await away(fleet);
+      const returned = pause(AWAY).then(() => back(fleet));
+      const began = Date.now();
+      const took = await atMoments(async (n) => {
+        const alert = await alarm(place, n);
+        const badAt = Date.now();
+        return { alert, badAt, byNumber: await breach(place, n, 10_000) };
+      });
+      console.log(
+        `database ${how}: off after a bad number ${took.map((one) => one.byNumber).join(', ')} s; an alert got ${took.map(({ alert }) => `${alert.status} after ${alert.took} s`).join(', ')}`,
+      );
+      for (const one of took) expect(one.byNumber).toBeLessThanOrEqual(10);
+      for (const { alert } of took) {
+        expect(alert.status).toBe(503);
+        expect(alert.took).toBeLessThanOrEqual(2);
+      }
+      for (const one of alerted) expect((await fleet.flags.get(one.flag)).exposure.share).toBe(100);
+      await returned;
+      const backAt = performance.now();
+      for (const [n, one] of alerted.entries()) {
+        const { status } = await persist(fleet, 'POST', '/hooks/alertmanager', { token: fleet.hookToken, body: webhook(labelsOf(n), new Date()) });
+        expect(status).toBe(202);
+        await offAt(fleet, one.flag, 10_000);
+      }
+      console.log(`database ${how}: alerts sent again were done ${seconds(backAt, performance.now())} s after it was back`);
+      for (const one of [...breached, ...alerted]) {
+        const { events, outcome, brokenAt } = await endOf(place, one);
+        expect({ outcome, brokenAt, asked: requestsIn(events).length }, one.launch).toEqual({ outcome: ['rolled-back'], brokenAt: undefined, asked: 1 });
+        const shares = await fleet.sharesOf(one.flag);
+        expect(
+          shares.filter((share, index) => share !== shares[index - 1]),
+          one.launch,
+        ).toEqual([0, 100, 0]);
+      }
+      for (const [n, one] of breached.entries()) {
+        const [asked] = requestsIn(await one.read());
+        const since = asked?.kind === 'rollback-requested' && asked.cause.kind === 'gate' ? asked.cause.firstBadAt : 0;
+        expect(since - began, 'the clock runs from the bad number, not from when it could be written down').toBeLessThan(AWAY);
+        expect(since).toBeGreaterThanOrEqual(took[n]?.badAt ?? Infinity);
+      }
+    },
+    300_000,
+  );
 
   it("gonogo's database killed, and then the worker that had turned the flags off: the next one writes down what it owed", async () => {
     const place = places.owing;

@@ -60,7 +60,9 @@ describe('a watcher that is killed at the very breach, with a second worker aliv
     const took: number[] = [];
     for (let run = 0; run < RUNS; run += 1) {
       await Promise.all(fleet.workers.map((worker) => worker.start()));
-      const { flag, read } = await startBaking(fleet, `watched-${run}`, `watched_${run}`, { errors: { source: `page-${run}`, query: 'errors', max: 1, every: '1s' } });
+      const { flag, read } = await startBaking(fleet, `watched-${run}`, `watched_${run}`, {
+        errors: { source: `page-${run}`, query: 'errors', max: 1, every: '1s' },
+      });
       const hands = (await read()).flatMap((event) => (event.kind === 'gate' ? [event.by] : []));
       const watcher = fleet.workers.find((worker) => hands.at(-1)?.includes(`-${String(worker.pid())}-`));
       if (watcher === undefined) throw new Error(`no worker is ${String(hands.at(-1))}`);
@@ -90,7 +92,10 @@ describe.skipIf(!hasTool('prometheus'))('a breach of 20 s that is over before th
 
   beforeAll(async () => {
     page = await openPage(() => `# TYPE trouble gauge\ntrouble ${value}\n`);
-    prometheus = await startPrometheus({ global: { scrape_interval: '1s' }, scrape_configs: [{ job_name: 'app', static_configs: [{ targets: [`127.0.0.1:${page.port}`] }] }] });
+    prometheus = await startPrometheus({
+      global: { scrape_interval: '1s' },
+      scrape_configs: [{ job_name: 'app', static_configs: [{ targets: [`127.0.0.1:${page.port}`] }] }],
+    });
     fleet = await openFleet({ workers: 1, sources: { prometheus: { kind: 'prometheus', url: prometheus.url } }, flags: ['remembered'] });
     await until('the first scrape', async () => (await valueNow()) === 0);
   }, 120_000);

@@ -38,11 +38,20 @@ describe('an API that is killed while a webhook is at it', () => {
     for (let times = 0; times < 5; times += 1) expect((await send(webhook({ alertname: 'Nobody' }, new Date()))).status).toBe(202);
     const sent = launches.slice(first, first + AT_ONCE).map((baking, index) => {
       const body = webhook(labelsOf(first + index), new Date());
-      return { baking, body, answered: send(body).then(({ status }) => status, () => undefined) };
+      return {
+        baking,
+        body,
+        answered: send(body).then(
+          ({ status }) => status,
+          () => undefined,
+        ),
+      };
     });
     await pause(offset);
     await fleet.api.kill();
-    return Promise.all(sent.map(async ({ baking, body, answered }) => ({ baking, body, status: await answered, rowsAfterKill: (await requests(baking.launch)).length })));
+    return Promise.all(
+      sent.map(async ({ baking, body, answered }) => ({ baking, body, status: await answered, rowsAfterKill: (await requests(baking.launch)).length })),
+    );
   }
 
   it('has given a 2xx only where the request is written down; sent again, each has one effect', async () => {
@@ -51,7 +60,9 @@ describe('an API that is killed while a webhook is at it', () => {
     await fleet.api.start();
     const acknowledged = sent.filter((one) => one.status !== undefined);
     const cut = sent.filter((one) => one.status === undefined);
-    console.log(`webhooks: ${acknowledged.length} acknowledged, ${cut.length} cut off (${cut.filter((one) => one.rowsAfterKill === 1).length} of them written down)`);
+    console.log(
+      `webhooks: ${acknowledged.length} acknowledged, ${cut.length} cut off (${cut.filter((one) => one.rowsAfterKill === 1).length} of them written down)`,
+    );
     expect(acknowledged.length).toBeGreaterThan(0);
     expect(cut.length).toBeGreaterThan(0);
     for (const one of acknowledged) expect(one, one.baking.launch).toMatchObject({ status: 202, rowsAfterKill: 1 });

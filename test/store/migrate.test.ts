@@ -26,7 +26,9 @@ describe('migrating', () => {
       clearInterval(stalls);
     }
     const { rows } = await sql<{ idle: string; statement: string; launches: string }>`
-      select current_setting('idle_in_transaction_session_timeout') as idle, current_setting('statement_timeout') as statement, (select count(*) from launch)::text as launches`.execute(store.db);
+      select current_setting('idle_in_transaction_session_timeout') as idle, current_setting('statement_timeout') as statement, (select count(*) from launch)::text as launches`.execute(
+      store.db,
+    );
     // Whoever uses the connection next has its limits again.
     expect(rows).toEqual([{ idle: '1s', statement: '15s', launches: '0' }]);
   }, 120_000);

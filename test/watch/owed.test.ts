@@ -47,7 +47,10 @@ function handWithDatabase(name: string): { readonly house: House; away: boolean 
   const hand = { away: false, house: { ...world.house, hand: name } };
   hand.house = {
     ...hand.house,
-    store: { ...store, urgent: (...call: Parameters<typeof store.urgent>) => (hand.away ? Promise.reject(new Error('the database is away')) : store.urgent(...call)) },
+    store: {
+      ...store,
+      urgent: (...call: Parameters<typeof store.urgent>) => (hand.away ? Promise.reject(new Error('the database is away')) : store.urgent(...call)),
+    },
   };
   return hand;
 }

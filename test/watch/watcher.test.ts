@@ -214,6 +214,7 @@ describe('while its evaluators', () => {
     await heard(world, id, 'rollback-requested');
     expect(await said(world, id, 'rollback-requested')).toMatchObject([{ cause: { kind: 'witness', flag: 'mixed.b' } }]);
     control.answering.delete('mixed.a');
+    control.answering.delete('mixed.b');
     await ended(world, id, 'rolled-back');
   }, 100_000);
 });

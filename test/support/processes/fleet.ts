@@ -120,8 +120,16 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     keep(postgres.member);
     if (apart !== undefined) keep(apart.member);
     const temporalAddress = `127.0.0.1:${temporalPort}`;
-    const temporal = keep(openMember('temporal', () => startTemporal({ cli: requireTool('temporal'), dbFile: path.join(dir, 'temporal', 'temporal.db'), port: temporalPort, headless: true, log: quiet })));
-    const [databaseUrl, flagsUrl] = await Promise.all([createDatabase(postgres.url, 'gonogo'), createDatabase((apart ?? postgres).url, 'flags'), temporal.start()]);
+    const temporal = keep(
+      openMember('temporal', () =>
+        startTemporal({ cli: requireTool('temporal'), dbFile: path.join(dir, 'temporal', 'temporal.db'), port: temporalPort, headless: true, log: quiet }),
+      ),
+    );
+    const [databaseUrl, flagsUrl] = await Promise.all([
+      createDatabase(postgres.url, 'gonogo'),
+      createDatabase((apart ?? postgres).url, 'flags'),
+      temporal.start(),
+    ]);
     const store = openStore({ url: databaseUrl });
     closing.push(() => store.close());
     await migrate(store);
@@ -135,9 +143,15 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       const { rows } = await log.query<{ share: number }>(`select (new->>'share')::float8 as share from flag_change where key = $1 order by seq`, [flag]);
       return rows.map((row) => row.share);
     };
-    if (options.flags.length > 0) await flags.create(options.flags.map((key) => ({ key, type: 'boolean' as const, exposure: off(true), owner: 'tests' })), { by: 'seed' });
+    if (options.flags.length > 0)
+      await flags.create(
+        options.flags.map((key) => ({ key, type: 'boolean' as const, exposure: off(true), owner: 'tests' })),
+        { by: 'seed' },
+      );
     const tokens = Object.fromEntries(
-      await Promise.all(Object.entries(PEOPLE).map(async ([person, roles]) => [person, (await createToken(store, { person, roles: [...roles] })).token] as const)),
+      await Promise.all(
+        Object.entries(PEOPLE).map(async ([person, roles]) => [person, (await createToken(store, { person, roles: [...roles] })).token] as const),
+      ),
     ) as Record<Name, string>;
     const hookToken = randomBytes(24).toString('base64url');
     const config = path.join(dir, 'gonogo.yaml');
@@ -155,11 +169,23 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
         plansDir: '.',
       }),
     );
-    const inherited = Object.fromEntries(Object.entries(process.env).filter((pair): pair is [string, string] => pair[1] !== undefined && !/^(GONOGO_|TEMPORAL_|NODE_OPTIONS$|VITEST)/.test(pair[0])));
+    const inherited = Object.fromEntries(
+      Object.entries(process.env).filter(
+        (pair): pair is [string, string] => pair[1] !== undefined && !/^(GONOGO_|TEMPORAL_|NODE_OPTIONS$|VITEST)/.test(pair[0]),
+      ),
+    );
     // Made once: thirty workers that are started again must not spend the machine on bundling.
     const bundle = path.join(dir, 'workflows.js');
     writeFileSync(bundle, (await workflowBundle()).code);
-    const env = { ...inherited, LOG_LEVEL: 'info', NODE_COMPILE_CACHE: path.join(dir, 'compiled'), GONOGO_WORKFLOW_BUNDLE: bundle, KILL_DATABASE_URL: databaseUrl, KILL_FLAGS_URL: flagsUrl, KILL_HOOK_TOKEN: hookToken };
+    const env = {
+      ...inherited,
+      LOG_LEVEL: 'info',
+      NODE_COMPILE_CACHE: path.join(dir, 'compiled'),
+      GONOGO_WORKFLOW_BUNDLE: bundle,
+      KILL_DATABASE_URL: databaseUrl,
+      KILL_FLAGS_URL: flagsUrl,
+      KILL_HOOK_TOKEN: hookToken,
+    };
     const gonogo = (name: string, args: readonly string[], port: number): Member =>
       openMember(name, () =>
         startProcess({
@@ -177,7 +203,23 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     const ports = await Promise.all(Array.from({ length: options.workers }, freePort));
     const workers = ports.map((port, index) => keep(gonogo(`worker-${index + 1}`, ['worker', '--metrics-port', String(port)], port)));
     await Promise.all([api, ...workers].map((member) => member.start()));
-    return { url: `http://127.0.0.1:${apiPort}`, databaseUrl, flagsUrl, temporalAddress, tokens, hookToken, store, flags, sharesOf, api, workers, temporal, postgres: postgres.member, dir, close };
+    return {
+      url: `http://127.0.0.1:${apiPort}`,
+      databaseUrl,
+      flagsUrl,
+      temporalAddress,
+      tokens,
+      hookToken,
+      store,
+      flags,
+      sharesOf,
+      api,
+      workers,
+      temporal,
+      postgres: postgres.member,
+      dir,
+      close,
+    };
   } catch (error) {
     await close();
     throw error;

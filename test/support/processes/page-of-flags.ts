@@ -19,7 +19,9 @@ export async function openPageOfFlags(flagsUrl: () => string): Promise<PageOfFla
       pool = new pg.Pool({ connectionString: flagsUrl(), max: 4 });
       pool.on('error', () => undefined);
     }
-    const { rows } = await pool.query<{ key: string; share: number }>(`select key, (exposure->>'share')::float8 as share from flag where (exposure->>'share')::float8 > 0`);
+    const { rows } = await pool.query<{ key: string; share: number }>(
+      `select key, (exposure->>'share')::float8 as share from flag where (exposure->>'share')::float8 > 0`,
+    );
     const shares = new Map(rows.map((row) => [row.key, row.share]));
     return Object.fromEntries([...numbers].map(([name, breaks]) => [name, breaks !== undefined && (shares.get(breaks.flag) ?? 0) >= breaks.share ? 5 : 0]));
   }

@@ -22,11 +22,20 @@ export interface Calling {
 }
 
 /** One call of the API, tried once. Rejects when nobody answers within 15 s. */
-export async function call(fleet: Pick<Fleet, 'url' | 'tokens'>, method: string, path: string, { as, token, body, headers, signal }: Calling = {}): Promise<Answered> {
+export async function call(
+  fleet: Pick<Fleet, 'url' | 'tokens'>,
+  method: string,
+  path: string,
+  { as, token, body, headers, signal }: Calling = {},
+): Promise<Answered> {
   const shown = token ?? (as === undefined ? undefined : fleet.tokens[as]);
   const response = await fetch(`${fleet.url}${path}`, {
     method,
-    headers: { ...(shown === undefined ? {} : { authorization: `Bearer ${shown}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    headers: {
+      ...(shown === undefined ? {} : { authorization: `Bearer ${shown}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(typeof body === 'function' ? (body as () => object)() : body) }),
     signal: signal ?? AbortSignal.timeout(15_000),
   });
@@ -71,7 +80,12 @@ export function openReader(fleet: Pick<Fleet, 'url' | 'tokens'>, launch: string)
 }
 
 /** Reads until the events are as `wanted`. Throws after `within` ms, naming what there was. */
-export async function untilTold(read: Reader, what: string, wanted: (events: readonly ToldEvent[]) => boolean, within = 180_000): Promise<readonly ToldEvent[]> {
+export async function untilTold(
+  read: Reader,
+  what: string,
+  wanted: (events: readonly ToldEvent[]) => boolean,
+  within = 180_000,
+): Promise<readonly ToldEvent[]> {
   const deadline = Date.now() + within;
   for (;;) {
     const events = await read();
@@ -83,7 +97,11 @@ export async function untilTold(read: Reader, what: string, wanted: (events: rea
 
 /** Starts a launch of a plan by rita, in environment `test`; asks again with the same key until it is answered. Throws when it is refused. */
 export async function startLaunch(fleet: Pick<Fleet, 'url' | 'tokens'>, plan: object, key: string): Promise<string> {
-  const { status, body } = await persist(fleet, 'POST', '/api/launches', { as: 'rita', body: { plan, environment: 'test' }, headers: { 'idempotency-key': key } });
+  const { status, body } = await persist(fleet, 'POST', '/api/launches', {
+    as: 'rita',
+    body: { plan, environment: 'test' },
+    headers: { 'idempotency-key': key },
+  });
   if (status !== 201) throw new Error(`the launch ${key} was answered with ${status} ${JSON.stringify(body)}`);
   return String(body['id']);
 }
