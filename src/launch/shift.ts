@@ -67,7 +67,10 @@ export async function remember(house: House, launch: string, stageId: string): P
   }
   const seen = await look(
     house,
-    flags.map(({ change, flag }, index) => ({ flag, drawn: view.candidates[flag.flag] ?? drawFor(view.order.plan, flag, snapshots[index]?.exposure ?? change.to) })),
+    flags.map(({ change, flag }, index) => ({
+      flag,
+      drawn: view.candidates[flag.flag] ?? drawFor(view.order.plan, flag, snapshots[index]?.exposure ?? change.to),
+    })),
     signal,
   );
   const entries = flags.flatMap(({ change, flag }, index): NewEntry[] => {

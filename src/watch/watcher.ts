@@ -15,6 +15,7 @@ import { gateRows, takeWatch, watchTick, type Tick, type Ticked, type WatchState
 import { failingChecks } from './checks.ts';
 import { hearRequests } from './ears.ts';
 import { forgetBefore, isMeasured, lookAtGate, saidOf, tickOf, watchGate, type GateWatch, type Looked } from './gate-watch.ts';
+import { asHand, letHandsFirst } from './hands.ts';
 import { restoreFromMemory } from './memory.ts';
 import { lookAtReadiness, lookAtWitnesses } from './patrol.ts';
 
@@ -48,8 +49,6 @@ const READINESS_EVERY = 180_000;
 const QUIET = 3_000;
 /** How often the machine's checks are tried again while they are all that a stage waits for, ms. */
 const CHECK_EVERY = 10_000;
-/** The longest (ms) that a tick waits for a hand that is at it: it would lock the row that the hand needs. */
-const HAND_FIRST = 250;
 /** The longest (ms) that Temporal is told of a rollback later than the first attempt begins: a second hand would only be in the first one's way. */
 const TELL_WITHIN = 1_000;
 /** A sleep that news ends; made once, since an abort makes an error with a stack each time. */
@@ -79,8 +78,6 @@ interface Watch {
   news: LaunchEvent[];
   /** Our own stop, from the request to the end of its first attempt: what that came to. */
   busy: Promise<Attempt | undefined> | undefined;
-  /** The attempt that is under way, whoever asked for it. */
-  hand: Promise<unknown> | undefined;
 }
 
 const iso = (at: number) => new Date(at).toISOString();
@@ -122,12 +119,14 @@ function restUntil(watch: Watch): number | undefined {
 }
 
 function causeOf(gate: string, act: GateAct, looked: Looked, servedAt: number): Cause {
-  return act.cause === 'breach' ? { kind: 'gate', gate, verdict: looked.verdict, firstBadAt: servedAt } : { kind: 'policy', gate, reason: act.why, firstBadAt: servedAt };
+  return act.cause === 'breach'
+    ? { kind: 'gate', gate, verdict: looked.verdict, firstBadAt: servedAt }
+    : { kind: 'policy', gate, reason: act.why, firstBadAt: servedAt };
 }
 
 /** Asks for a rollback and puts back in the same breath; without the database, from memory. */
 async function stop(watch: Watch, scope: Scope, cause: Cause): Promise<void> {
-  const stopping = stopNow(watch, scope, cause);
+  const stopping = asHand(watch.house.store, () => stopNow(watch, scope, cause));
   watch.busy = stopping;
   await stopping;
   watch.busy = undefined;
@@ -165,21 +164,8 @@ function tellSoon(watch: Watch): () => void {
   return tell;
 }
 
-/** Waits for the attempt that is under way, but not long. */
-async function letHandFirst(watch: Watch): Promise<void> {
-  if (watch.hand === undefined) return;
-  const patience = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => patience.resolve(undefined), HAND_FIRST);
-  await Promise.race([watch.hand, patience.promise]);
-  clearTimeout(timer);
-}
-
-async function attempt(watch: Watch, given?: RollbackView): Promise<Attempt | undefined> {
-  const trying = attemptNow(watch, given);
-  watch.hand = trying;
-  const done = await trying;
-  if (watch.hand === trying) watch.hand = undefined;
-  return done;
+function attempt(watch: Watch, given?: RollbackView): Promise<Attempt | undefined> {
+  return asHand(watch.house.store, () => attemptNow(watch, given));
 }
 
 async function attemptNow(watch: Watch, given?: RollbackView): Promise<Attempt | undefined> {
@@ -205,7 +191,8 @@ async function look(watch: Watch, gate: GateWatch, now: number): Promise<LaunchE
   if (act !== undefined) {
     const cause = causeOf(gate.gate.id, act, looked, servedAt);
     // Once a stage's rollback waits in its fallback, any breach means the launch; until then its own gate says nothing new. A policy's rollback is always the launch's.
-    const scope: Scope = act.cause === 'breach' && watch.state.held?.fallback !== true ? scopeOfBreach(watch.order, watch.state.stages, gate.gate.id) : { kind: 'launch' };
+    const scope: Scope =
+      act.cause === 'breach' && watch.state.held?.fallback !== true ? scopeOfBreach(watch.order, watch.state.stages, gate.gate.id) : { kind: 'launch' };
     if (act.kind === 'rollback') {
       if (!watch.state.requests.some((one) => one.scope === 'launch' || one.scope === scopeKey(scope))) await stop(watch, scope, cause);
     } else if (act.kind === 'hold') await holdQuietly(watch, iso(servedAt), act.why);
@@ -214,7 +201,15 @@ async function look(watch: Watch, gate: GateWatch, now: number): Promise<LaunchE
   if (looked.gap !== undefined) {
     const { from, to, lookedBack } = looked.gap;
     await quietly(watch, () =>
-      appendEvent(house.store.db, launch, `gap:${gate.gate.id}:${Math.round(from)}`, { kind: 'gap', at: iso(servedAt), by: house.hand, gate: gate.gate.id, from: iso(from), to: iso(to), lookedBack }),
+      appendEvent(house.store.db, launch, `gap:${gate.gate.id}:${Math.round(from)}`, {
+        kind: 'gap',
+        at: iso(servedAt),
+        by: house.hand,
+        gate: gate.gate.id,
+        from: iso(from),
+        to: iso(to),
+        lookedBack,
+      }),
     );
   }
   const said = saidOf(looked.verdict);
@@ -264,12 +259,21 @@ function bake(watch: Watch, now: number): void {
     return;
   }
   if (watch.bake?.stage !== live.stage) {
-    watch.bake = { stage: live.stage, cursor: live.bakeCursor ?? live.shiftedAt, earned: live.earned, ...(live.bakedAt === undefined ? {} : { bakedAt: live.bakedAt }) };
+    watch.bake = {
+      stage: live.stage,
+      cursor: live.bakeCursor ?? live.shiftedAt,
+      earned: live.earned,
+      ...(live.bakedAt === undefined ? {} : { bakedAt: live.bakedAt }),
+    };
   }
   const measured = [...watch.gates.values()].filter((gate) => isMeasured(gate.gate));
   const to = Math.min(now, ...measured.map((gate) => gate.state.cursor));
   if (to > watch.bake.cursor) {
-    const gained = earn(watch.bake.cursor, to, measured.map((gate) => ({ every: gate.gate.every, points: gate.points })));
+    const gained = earn(
+      watch.bake.cursor,
+      to,
+      measured.map((gate) => ({ every: gate.gate.every, points: gate.points })),
+    );
     watch.bake = { ...watch.bake, earned: watch.bake.earned + gained, cursor: to };
     watch.bakeDirty = true;
     for (const gate of measured) forgetBefore(gate, to);
@@ -298,7 +302,15 @@ async function pass(watch: Watch, now: number): Promise<void> {
     const event: LaunchEvent =
       live.stage === WATCH
         ? { kind: 'watched', at: iso(now), by: house.hand, earned: clock.earned, gates: records(watch) }
-        : { kind: 'baked', at: iso(now), by: house.hand, stage: live.stage, earned: clock.earned, required: requiredOf(watch, live.stage), gates: records(watch) };
+        : {
+            kind: 'baked',
+            at: iso(now),
+            by: house.hand,
+            stage: live.stage,
+            earned: clock.earned,
+            required: requiredOf(watch, live.stage),
+            gates: records(watch),
+          };
     await passStage(house.store, launch, live.stage, event);
     house.nudge.passed(launch, live.stage);
     watch.nudged = { stage: live.stage, at: now };
@@ -319,7 +331,8 @@ async function clear(watch: Watch, now: number): Promise<void> {
   const { house, launch, order } = watch;
   if (open.noGo !== undefined) {
     if (open.noGo.meanwhile === 'roll-back') await stop(watch, { kind: 'launch' }, { kind: 'no-go', stage: open.stage, reason: open.noGo.reason });
-    else if (Date.parse(open.noGo.recheckAt) <= now) await reopenStage(house.store, launch, open.stage, open.round, iso(now), `the recheck that ${open.noGo.person} asked for is due`);
+    else if (Date.parse(open.noGo.recheckAt) <= now)
+      await reopenStage(house.store, launch, open.stage, open.round, iso(now), `the recheck that ${open.noGo.person} asked for is due`);
     return;
   }
   const news = watch.state.lastSeq !== watch.heardSeq;
@@ -434,7 +447,6 @@ async function begin(house: House, launch: string, owed: readonly Owed[]): Promi
     rested: false,
     news: [],
     busy: undefined,
-    hand: undefined,
   };
 }
 
@@ -446,7 +458,10 @@ async function payDebts(watch: Watch): Promise<void> {
 /** Owed requests first, then the journal when it has grown: what memory needs while the database is away. */
 async function settle(watch: Watch): Promise<void> {
   await payDebts(watch);
-  if (watch.state.journalled !== (watch.view?.journal.length ?? 0) || (watch.state.journalled > 0 && watch.view?.journal.some((entry) => entry.phase === 'intent') === true)) {
+  if (
+    watch.state.journalled !== (watch.view?.journal.length ?? 0) ||
+    (watch.state.journalled > 0 && watch.view?.journal.some((entry) => entry.phase === 'intent') === true)
+  ) {
     await quietly(watch, async () => {
       watch.view = await rollbackState(watch.house.store, watch.launch);
     });
@@ -504,7 +519,7 @@ export async function runWatch(house: House, launch: string, handle: WatchHandle
       watch.news.push(...(await Promise.all(due.map((gate) => look(watch, gate, now)))).filter((event) => event !== undefined));
       now = await house.clock.now();
       bake(watch, now);
-      await letHandFirst(watch);
+      await letHandsFirst(watch.house.store);
       const ticked = await tick(watch, now);
       // A request is no watcher's turn: whoever owes one writes it, superseded or not.
       if (ticked?.superseded !== false) await payDebts(watch);

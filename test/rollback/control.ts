@@ -137,7 +137,10 @@ export async function exposures(world: World, ...keys: readonly string[]) {
 /** Who wrote a flag how, oldest first: `write`, `restore`, `fence`; its making left out. */
 export async function changesOf(world: World, key: string): Promise<readonly string[]> {
   const changes = await world.flags.history(key);
-  return changes.map((change) => change.kind).filter((kind) => kind !== 'create').reverse();
+  return changes
+    .map((change) => change.kind)
+    .filter((kind) => kind !== 'create')
+    .reverse();
 }
 
 /** Every witness of the flag answers as silence does. */

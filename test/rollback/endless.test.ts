@@ -38,7 +38,26 @@ async function shifted(): Promise<string> {
   const [id, at] = ['endless-test-1', new Date().toISOString()];
   await world.seed(plan);
   const { store, providers } = world.house;
-  await openLaunch(store, { launch: id, order: plan, startedBy: 'releaser', speed: 1, deadline: Date.now() + 3_600_000, event: { kind: 'opened', at, by: 'releaser', launch: id, plan: 'endless', planHash: plan.hash, environment: 'test', speed: 1, deadline: at, stages: ['one'], flags: [] } });
+  await openLaunch(store, {
+    launch: id,
+    order: plan,
+    startedBy: 'releaser',
+    speed: 1,
+    deadline: Date.now() + 3_600_000,
+    event: {
+      kind: 'opened',
+      at,
+      by: 'releaser',
+      launch: id,
+      plan: 'endless',
+      planHash: plan.hash,
+      environment: 'test',
+      speed: 1,
+      deadline: at,
+      stages: ['one'],
+      flags: [],
+    },
+  });
   await openStage(store, id, 'one', at, []);
   await takeWatch(store, id);
   const [flag] = plan.flags;
@@ -46,7 +65,17 @@ async function shifted(): Promise<string> {
   if (flag === undefined || provider === undefined) throw new Error('the order has no flag');
   const snapshot = await provider.read(flag, AbortSignal.timeout(5_000));
   const subject = { key: 'anna', attributes: {} };
-  const entry = { flag: flag.flag, provider: 'builtin', unit: provider.unit(flag), key: flag.key, snapshot, target: everyone(true), before: {}, undo: 'undo', candidates: [{ subject, standing: 'sampled' as const, baseline: false }] };
+  const entry = {
+    flag: flag.flag,
+    provider: 'builtin',
+    unit: provider.unit(flag),
+    key: flag.key,
+    snapshot,
+    target: everyone(true),
+    before: {},
+    undo: 'undo',
+    candidates: [{ subject, standing: 'sampled' as const, baseline: false }],
+  };
   await rememberStage(store, id, 'one', [entry], new Set(), { kind: 'remembered', at, by: 'gonogo', stage: 'one', flags: [] });
   expect(await shift(world.house, id, 'one')).toBe('shifted');
   return id;

@@ -43,7 +43,19 @@ let count = 0;
 async function opened(plan: Order = order([stage('one', [`flag${count + 1}`])])): Promise<string> {
   count += 1;
   const launch = `checkout-test-${count}`;
-  const event: LaunchEvent = { kind: 'opened', at, by: 'releaser', launch, plan: 'checkout', planHash: plan.hash, environment: 'test', speed: 1, deadline: at, stages: [], flags: [] };
+  const event: LaunchEvent = {
+    kind: 'opened',
+    at,
+    by: 'releaser',
+    launch,
+    plan: 'checkout',
+    planHash: plan.hash,
+    environment: 'test',
+    speed: 1,
+    deadline: at,
+    stages: [],
+    flags: [],
+  };
   await openLaunch(store, { launch, order: plan, startedBy: 'releaser', speed: 1, deadline: Date.now() + 3_600_000, event });
   return launch;
 }
@@ -94,7 +106,10 @@ describe('the end and a request', () => {
       const ending = launched(launch);
       await until('the end to wait for its locks', async () => {
         // Outside of the transaction, which would be shown the same answer again and again.
-        const { rows } = await sql`select 1 from pg_stat_activity where wait_event_type = 'Lock' and query ilike 'delete%flag_lock%' and datname = current_database()`.execute(other.db);
+        const { rows } =
+          await sql`select 1 from pg_stat_activity where wait_event_type = 'Lock' and query ilike 'delete%flag_lock%' and datname = current_database()`.execute(
+            other.db,
+          );
         return rows.length === 1;
       });
       const asking = ask(launch);
@@ -131,7 +146,15 @@ describe('a hand that is frozen inside a transaction', () => {
       await once(child.stdout, 'data');
       child.kill('SIGSTOP');
       const began = performance.now();
-      await until('the request to go through', () => ask(launch).then(({ status }) => status === 'requested', () => false), 10_000);
+      await until(
+        'the request to go through',
+        () =>
+          ask(launch).then(
+            ({ status }) => status === 'requested',
+            () => false,
+          ),
+        10_000,
+      );
       expect(performance.now() - began).toBeLessThan(5_000);
     } finally {
       child.kill('SIGKILL');
@@ -148,7 +171,11 @@ describe('the event log', () => {
     expect(brokenLink(links)).toBeUndefined();
     expect(links).toHaveLength(41);
     expect(all.filter((one) => one.fresh)).toHaveLength(40);
-    for (const seqs of Map.groupBy(all.map((one, i) => ({ key: Math.floor(i / 3), seq: one.seq })), (one) => one.key).values()) expect(new Set(seqs.map((one) => one.seq)).size).toBe(1);
+    for (const seqs of Map.groupBy(
+      all.map((one, i) => ({ key: Math.floor(i / 3), seq: one.seq })),
+      (one) => one.key,
+    ).values())
+      expect(new Set(seqs.map((one) => one.seq)).size).toBe(1);
     const again = await appendEvent(store.db, launch, 'key-1', { kind: 'resumed', at, by: 'mallory', reason: 'another body' }, 'launched');
     expect(again).toMatchObject({ fresh: false });
     expect(await linksOf(store.db, launch)).toEqual(links);
@@ -157,7 +184,17 @@ describe('the event log', () => {
 });
 
 describe('remember', () => {
-  const entry = (flag: string): NewEntry => ({ flag, provider: 'builtin', unit: 'u', key: flag, snapshot: { revision: '1', exposure: off(true), native: {} }, target: off(true), before: {}, undo: 'undo', candidates: [] });
+  const entry = (flag: string): NewEntry => ({
+    flag,
+    provider: 'builtin',
+    unit: 'u',
+    key: flag,
+    snapshot: { revision: '1', exposure: off(true), native: {} },
+    target: off(true),
+    before: {},
+    undo: 'undo',
+    candidates: [],
+  });
 
   /** A launch whose stage one is live under gate `errors`, and whose stage two is cleared. */
   async function between(): Promise<{ launch: string; remember: () => Promise<string>; set: (sql: string) => Promise<void> }> {
@@ -177,10 +214,11 @@ describe('remember', () => {
         const done = await rememberStage(store, launch, 'two', [entry(`r${n}b`)], new Set(), event);
         return done.kind === 'wait' ? done.why : done.kind;
       },
-      set: (statement) => session(async (client) => {
-        await client.query(statement.replaceAll(':launch', `'${launch}'`));
-        await client.query('commit');
-      }),
+      set: (statement) =>
+        session(async (client) => {
+          await client.query(statement.replaceAll(':launch', `'${launch}'`));
+          await client.query('commit');
+        }),
     };
   }
 
@@ -190,9 +228,17 @@ describe('remember', () => {
     ['an armed gate was never measured', 'delete from gate_state where launch = :launch', 'gate errors does not pass'],
     ['an armed gate does not pass', 'update gate_state set passes = false where launch = :launch', 'gate errors does not pass'],
     ['a breach is pending', 'update gate_state set pending = true where launch = :launch', 'gate errors does not pass'],
-    ['its measurement is too old', `update gate_state set measured_at = clock_timestamp() - interval '13 s' where launch = :launch`, 'gate errors has no fresh measurement'],
+    [
+      'its measurement is too old',
+      `update gate_state set measured_at = clock_timestamp() - interval '13 s' where launch = :launch`,
+      'gate errors has no fresh measurement',
+    ],
     ['the launch is held', `update launch set held = '{"reason":"lunch"}' where id = :launch`, 'held: lunch'],
-    ['a freeze is on', `insert into "freeze" (environment, starts_at, ends_at, reason) select 'test', now() - interval '1 s', now() + interval '300 ms', 'holidays' where :launch <> ''`, 'frozen: holidays'],
+    [
+      'a freeze is on',
+      `insert into "freeze" (environment, starts_at, ends_at, reason) select 'test', now() - interval '1 s', now() + interval '300 ms', 'holidays' where :launch <> ''`,
+      'frozen: holidays',
+    ],
   ])('waits where %s, and writes nothing down', async (_name, statement, why) => {
     const { launch, remember, set } = await between();
     await set(statement);

@@ -63,7 +63,14 @@ describe.concurrent('Temporal frozen', () => {
       await delay(Math.max(0, AWAY - (performance.now() - frozen) - 2_000));
       expect(await late.offAfterBreach()).toBeLessThan(2);
       const asked = performance.now();
-      await requestRollback(world.house.store, alerted.id, { kind: 'launch' }, { kind: 'alert', source: 'main', alert: 'Down', labels: {}, receivedAt: Date.now() }, 'main', Date.now());
+      await requestRollback(
+        world.house.store,
+        alerted.id,
+        { kind: 'launch' },
+        { kind: 'alert', source: 'main', alert: 'Down', labels: {}, receivedAt: Date.now() },
+        'main',
+        Date.now(),
+      );
       world.house.nudge.stopped(alerted.id);
       await until('the alert to be obeyed', alerted.off, 60_000);
       expect((performance.now() - asked) / 1_000).toBeLessThan(2);

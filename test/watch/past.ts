@@ -17,7 +17,10 @@ export async function openPast(): Promise<Past> {
   const valueAt = (query: string, at: number) => spans.find((span) => span.query === query && span.from <= at && at <= span.to)?.value ?? 0;
   const series = (query: string): readonly { readonly metric: Record<string, string>; readonly at: (time: number) => number }[] =>
     query.includes('timestamp(')
-      ? [{ metric: { gonogo: '0' }, at: () => 1 }, { metric: { gonogo: 'now' }, at: (time) => time / 1_000 }]
+      ? [
+          { metric: { gonogo: '0' }, at: () => 1 },
+          { metric: { gonogo: 'now' }, at: (time) => time / 1_000 },
+        ]
       : [{ metric: {}, at: (time) => valueAt(query, time) }];
   const server = http.createServer((request, response) => {
     let body = '';

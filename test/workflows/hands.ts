@@ -63,7 +63,8 @@ export async function openHands(world: World, native?: NativeConnection): Promis
         await Promise.allSettled(loops);
       });
     },
-    restoring: async (bundle) => hand({ taskQueue: names.rollback, activities: openRestoring(world.house), workflowBundle: bundle ?? (await workflowBundle()) }),
+    restoring: async (bundle) =>
+      hand({ taskQueue: names.rollback, activities: openRestoring(world.house), workflowBundle: bundle ?? (await workflowBundle()) }),
     async close() {
       await Promise.all([...running].map((one) => one.stop()));
       if (native === undefined) await connection.close();

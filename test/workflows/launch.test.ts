@@ -34,8 +34,10 @@ async function storyOf(handle: WorkflowHandle): Promise<readonly { readonly step
     if (event.workflowTaskScheduledEventAttributes) return [{ step: 'scheduled', what: '' }];
     if (event.workflowTaskStartedEventAttributes) return [{ step: 'started', what: '' }];
     if (event.workflowExecutionSignaledEventAttributes) return [{ step: 'signaled', what: event.workflowExecutionSignaledEventAttributes.signalName ?? '' }];
-    if (event.activityTaskScheduledEventAttributes) return [{ step: 'activity scheduled', what: event.activityTaskScheduledEventAttributes.activityType?.name ?? '' }];
-    if (event.activityTaskCompletedEventAttributes) return [{ step: 'activity completed', what: names.get(String(event.activityTaskCompletedEventAttributes.scheduledEventId)) ?? '' }];
+    if (event.activityTaskScheduledEventAttributes)
+      return [{ step: 'activity scheduled', what: event.activityTaskScheduledEventAttributes.activityType?.name ?? '' }];
+    if (event.activityTaskCompletedEventAttributes)
+      return [{ step: 'activity completed', what: names.get(String(event.activityTaskCompletedEventAttributes.scheduledEventId)) ?? '' }];
     return [];
   });
 }
@@ -108,13 +110,22 @@ describe('with the launch workflow wedged', () => {
       Array.from({ length: WEDGED }, async (_, n) => {
         const name = `wedged${n}`;
         world.page.set({ [`${name}_errors`]: 0 });
-        const plan = order([stage('one', [`${name}.a`, `${name}.b`, `${name}.c`], { bake: HOUR, gates: [`${name}_errors`] })], [gate(`${name}_errors`)], { name });
+        const plan = order([stage('one', [`${name}.a`, `${name}.b`, `${name}.c`], { bake: HOUR, gates: [`${name}_errors`] })], [gate(`${name}_errors`)], {
+          name,
+        });
         await world.seed(plan);
         const { id, handle } = await world.start(plan);
         await heard(world, id, 'shifted');
         await until('its code to fail', async () => ((await handle.describe()).raw.pendingWorkflowTask?.attempt ?? 0) > 1, 60_000);
         const began = performance.now();
-        await requestRollback(world.house.store, id, { kind: 'launch' }, { kind: 'alert', source: 'main', alert: 'Down', labels: {}, receivedAt: Date.now() }, 'main', Date.now());
+        await requestRollback(
+          world.house.store,
+          id,
+          { kind: 'launch' },
+          { kind: 'alert', source: 'main', alert: 'Down', labels: {}, receivedAt: Date.now() },
+          'main',
+          Date.now(),
+        );
         world.house.nudge.stopped(id);
         await heard(world, id, 'rollback-proven');
         const took = (performance.now() - began) / 1_000;
@@ -168,7 +179,11 @@ describe('with the rollback workflow wedged, and no watcher', () => {
     await wedged.stop();
     const janitor = openJanitor({ store: world.house.store, temporal: () => Promise.resolve(world.client), taskQueue: world.prefix, log: quietLog });
     expect((await janitor.round()).did.filter((one) => one.launch === id && one.what === 'rollback-restarted')).toEqual([]);
-    await world.house.store.db.updateTable('rollback_request').set({ progress_at: new Date(Date.now() - 16_000) }).where('launch', '=', id).execute();
+    await world.house.store.db
+      .updateTable('rollback_request')
+      .set({ progress_at: new Date(Date.now() - 16_000) })
+      .where('launch', '=', id)
+      .execute();
     expect((await janitor.round()).did.filter((one) => one.launch === id)).toMatchObject([{ what: 'rollback-restarted' }]);
     expect((await run.describe()).runId).not.toBe(first);
     await hands.restoring();

@@ -16,7 +16,10 @@ if (process.env['SAVE_HISTORIES'] !== undefined) {
   }, 300_000);
 }
 
-const names = () => readdirSync(HISTORIES).filter((name) => name.endsWith('.json')).sort();
+const names = () =>
+  readdirSync(HISTORIES)
+    .filter((name) => name.endsWith('.json'))
+    .sort();
 const read = (name: string) => readFileSync(path.join(HISTORIES, name), 'utf8');
 
 async function replay(histories: readonly { readonly name: string; readonly text: string }[]): Promise<ReadonlyMap<string, unknown>> {
@@ -31,7 +34,8 @@ describe('launches that older code began', () => {
     const errors = await replay(names().map((name) => ({ name, text: read(name) })));
     expect([...errors].filter(([, error]) => error !== undefined)).toEqual([]);
     expect([...errors.keys()].sort()).toEqual(names());
-    for (const ending of ['launched', 'aborted', 'waiting', 'no-go', 'shifting', 'baking', 'held', 'watching', 'stage-scope']) expect(names()).toContain(`launch-${ending}.json`);
+    for (const ending of ['launched', 'aborted', 'waiting', 'no-go', 'shifting', 'baking', 'held', 'watching', 'stage-scope'])
+      expect(names()).toContain(`launch-${ending}.json`);
   }, 60_000);
 
   it('would be noticed if they could not: a history with two steps exchanged does not replay', async () => {

@@ -37,10 +37,20 @@ export async function saveHistories(world: World, control: Control): Promise<voi
     await writing.pass();
     return provider.write(changes, signal);
   });
-  async function live(name: string, more: Partial<Stage>, until: (id: string) => Promise<unknown>, end: (id: string) => Promise<unknown>, watch = 1_000): Promise<void> {
+  async function live(
+    name: string,
+    more: Partial<Stage>,
+    until: (id: string) => Promise<unknown>,
+    end: (id: string) => Promise<unknown>,
+    watch = 1_000,
+  ): Promise<void> {
     const errors = `${name.replaceAll('-', '_')}_errors`;
     world.page.set({ [errors]: 0 });
-    const plan = order([stage('one', [`${name}.a`], { gates: [errors], bake: 1_000 }), stage('two', [`${name}.b`, `${name}.c`], { bake: 1_000, gates: [errors], ...more })], [gate(errors)], { name, watch });
+    const plan = order(
+      [stage('one', [`${name}.a`], { gates: [errors], bake: 1_000 }), stage('two', [`${name}.b`, `${name}.c`], { bake: 1_000, gates: [errors], ...more })],
+      [gate(errors)],
+      { name, watch },
+    );
     await world.seed(plan);
     const { id, handle } = await world.start(plan);
     await until(id);
@@ -53,7 +63,8 @@ export async function saveHistories(world: World, control: Control): Promise<voi
     await personAsks(world, id);
     await ended(world, id, 'rolled-back');
   };
-  const state = (wanted: string) => (id: string) => until(`${id} to be ${wanted}`, async () => (await launchRow(world.house.store.db, id))?.state === wanted, 60_000);
+  const state = (wanted: string) => (id: string) =>
+    until(`${id} to be ${wanted}`, async () => (await launchRow(world.house.store.db, id))?.state === wanted, 60_000);
   const second = (kind: 'stage-opened' | 'witnessed') => (id: string) => heard(world, id, kind, 2);
   const signOff = [{ role: 'qa', count: 1 }];
   const breach = (name: string) => (id: string) => {
@@ -61,32 +72,61 @@ export async function saveHistories(world: World, control: Control): Promise<voi
     return ended(world, id, 'rolled-back');
   };
   await Promise.all([
-    live('launched', {}, () => Promise.resolve(), () => Promise.resolve()),
-    live('aborted', {}, (id) => heard(world, id, 'opened'), async (id) => {
-      await personAsks(world, id);
-      await until('the end', async () => (await launchRow(world.house.store.db, id))?.outcome !== undefined, 60_000);
-      await ended(world, id, (await launchRow(world.house.store.db, id))?.outcome ?? 'aborted');
-    }),
+    live(
+      'launched',
+      {},
+      () => Promise.resolve(),
+      () => Promise.resolve(),
+    ),
+    live(
+      'aborted',
+      {},
+      (id) => heard(world, id, 'opened'),
+      async (id) => {
+        await personAsks(world, id);
+        await until('the end', async () => (await launchRow(world.house.store.db, id))?.outcome !== undefined, 60_000);
+        await ended(world, id, (await launchRow(world.house.store.db, id))?.outcome ?? 'aborted');
+      },
+    ),
     live('waiting', { signOff }, second('stage-opened'), back),
     live('no-go', { signOff }, second('stage-opened'), async (id) => {
-      await sign(world.house.store, { launch: id, stage: 'two', role: 'qa', decision: 'no-go', reason: 'not yet', recheckAt: new Date(Date.now() + HOUR).toISOString(), person: anna, at: now() });
+      await sign(world.house.store, {
+        launch: id,
+        stage: 'two',
+        role: 'qa',
+        decision: 'no-go',
+        reason: 'not yet',
+        recheckAt: new Date(Date.now() + HOUR).toISOString(),
+        person: anna,
+        at: now(),
+      });
       await back(id);
     }),
-    live('shifting', {}, () => writing.reached, async (id) => {
-      await back(id);
-      writing.open();
-    }),
+    live(
+      'shifting',
+      {},
+      () => writing.reached,
+      async (id) => {
+        await back(id);
+        writing.open();
+      },
+    ),
     live('baking', { bake: HOUR }, second('witnessed'), breach('baking')),
     live('held', { bake: HOUR }, second('witnessed'), async (id) => {
       await hold(world.house.store, id, 'Anna', now(), 'lunch', 'person');
       await back(id);
     }),
     live('watching', {}, state('watching'), back, HOUR),
-    live('stage-scope', { bake: HOUR, onRollback: { scope: 'stage', set: [{ flag: 'stage-scope.mode', to: everyone(true), narrows: false }] } }, second('witnessed'), async (id) => {
-      world.page.set({ stage_scope_errors: 0 });
-      await personAsks(world, id, 'two');
-      await heard(world, id, 'held');
-      await conclude(world.house.store, id, anna, now(), 'the fallback will do');
-    }),
+    live(
+      'stage-scope',
+      { bake: HOUR, onRollback: { scope: 'stage', set: [{ flag: 'stage-scope.mode', to: everyone(true), narrows: false }] } },
+      second('witnessed'),
+      async (id) => {
+        world.page.set({ stage_scope_errors: 0 });
+        await personAsks(world, id, 'two');
+        await heard(world, id, 'held');
+        await conclude(world.house.store, id, anna, now(), 'the fallback will do');
+      },
+    ),
   ]);
 }

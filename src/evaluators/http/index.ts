@@ -125,19 +125,17 @@ export function openHttpEvaluator(config: HttpConfig, context: OpenContext): Pro
           .map((proof) => ({ flag, subject: { key: 'gonogo-check', attributes: {} }, with: proof.with })),
       );
       const answers = await evaluate(questions, signal);
-      return answers
-        .flat()
-        .flatMap((answer) =>
-          answer.kind === 'silent'
-            ? [
-                {
-                  where: `evaluators.${context.instance}`,
-                  message: answer.detail,
-                  hint: 'a rollback is proven here: the app must answer with the value where `select` says',
-                },
-              ]
-            : [],
-        );
+      return answers.flat().flatMap((answer) =>
+        answer.kind === 'silent'
+          ? [
+              {
+                where: `evaluators.${context.instance}`,
+                message: answer.detail,
+                hint: 'a rollback is proven here: the app must answer with the value where `select` says',
+              },
+            ]
+          : [],
+      );
     },
     close() {
       for (const { client } of [...hosts.values()].flat()) client.close();

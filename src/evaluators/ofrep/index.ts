@@ -69,19 +69,17 @@ export function openOfrepEvaluator(config: OfrepConfig, context: OpenContext): P
     async check(flags, signal) {
       const questions = flags.map((flag) => ({ flag, subject: { key: 'gonogo-check', attributes: {} }, with: {} }));
       const byInstance = await Promise.all(instances.map(({ name, client }) => askInstance(name, client, questions, signal)));
-      return byInstance
-        .flat()
-        .flatMap((answer) =>
-          answer.kind === 'value'
-            ? []
-            : [
-                {
-                  where: `evaluators.${context.instance}`,
-                  message: answer.detail,
-                  hint: 'a rollback is proven here: the instance must answer, know the flag and accept the token',
-                },
-              ],
-        );
+      return byInstance.flat().flatMap((answer) =>
+        answer.kind === 'value'
+          ? []
+          : [
+              {
+                where: `evaluators.${context.instance}`,
+                message: answer.detail,
+                hint: 'a rollback is proven here: the instance must answer, know the flag and accept the token',
+              },
+            ],
+      );
     },
     close() {
       for (const { client } of instances) client.close();
