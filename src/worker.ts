@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, NativeConnection, Worker, type WorkflowBundle } from '@temporalio/worker';
 import { openJourney, openRestoring, openWatching } from '../activities/index.ts';
@@ -50,6 +51,8 @@ export async function runWorkers(
   options: { readonly namespace: string; readonly prefix: string },
 ): Promise<{ readonly stop: () => Promise<void> }> {
   const names = queues(options.prefix);
+  // Workflows run in threads of their own, whose heaps begin now: each would keep tens of MB for young objects that a nudge now and then never needs.
+  setFlagsFromString('--max-semi-space-size=2');
   const shutDown = new AbortController();
   const loops = new Set<Promise<unknown>>();
   const workflows = { workflowBundle: await workflowBundle() };

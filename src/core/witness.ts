@@ -72,7 +72,8 @@ export function mustGet(exposure: Exposure, candidate: { readonly subject: Subje
 export function canWitness(to: Exposure, candidates: readonly Candidate[], offValue: FlagValue): boolean {
   return candidates.some((candidate) => {
     const value = mustGet(to, candidate, offValue);
-    return value === undefined ? candidate.baseline !== to.value : value !== candidate.baseline;
+    // A share may take the value from one who has it, or give it to one who has not.
+    return value === undefined ? candidate.baseline !== to.value || to.value !== offValue : value !== candidate.baseline;
   });
 }
 

@@ -21,7 +21,11 @@ import { freshDatabase } from './database.ts';
 import { openMetricsPage, type MetricsPage } from './metrics-page.ts';
 
 // Once per process, before the first connection: the SDK says only what goes wrong.
-Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+Runtime.install({
+  logger: new DefaultLogger('ERROR'),
+  shutdownSignals: [],
+  telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } },
+});
 
 /** A log that keeps quiet, unless GONOGO_TEST_LOG is set. */
 export const quietLog: Log = (() => {

@@ -78,7 +78,9 @@ describe('of two watchers', () => {
     // What an older one writes late changes nothing.
     const standing = await gateState(id);
     const tick = { gate: errors, armedAt: 1, state: {}, cursor: 1, every: 1_000, measured: true, passes: false, pending: true };
-    expect(await watchTick(world.house.store, id, before, { gates: [tick], measurements: [], bake: { stage: 'one', earned: 9e9, cursor: 9e12, bakedAt: 1 } })).toEqual({ superseded: true });
+    expect(
+      await watchTick(world.house.store, id, before, { gates: [tick], measurements: [], bake: { stage: 'one', earned: 9e9, cursor: 9e12, bakedAt: 1 } }),
+    ).toEqual({ superseded: true });
     expect((await gateState(id))?.armed_at).toBe(standing?.armed_at);
     expect((await gateState(id))?.pending).toBe(false);
     world.page.set({ [errors]: 5 });
@@ -112,7 +114,12 @@ describe('after a gap without any watcher', () => {
   it('the time earns no bake where the source does not remember, and is no lack of data', async () => {
     const { id, errors } = await live('blind', 'app');
     const earned = async () => {
-      const row = await world.house.store.db.selectFrom('stage_state').select(['earned', 'bake_cursor']).where('launch', '=', id).where('stage', '=', 'one').executeTakeFirstOrThrow();
+      const row = await world.house.store.db
+        .selectFrom('stage_state')
+        .select(['earned', 'bake_cursor'])
+        .where('launch', '=', id)
+        .where('stage', '=', 'one')
+        .executeTakeFirstOrThrow();
       return { earned: Number(row.earned), cursor: Number(row.bake_cursor) };
     };
     await until('some bake', async () => (await earned()).earned > 1_000, 60_000);
@@ -133,13 +140,34 @@ describe('after a gap without any watcher', () => {
   it('a no-go opens again by itself at its time, its signatures cleared', async () => {
     const anna = { name: 'Anna', roles: ['qa', 'release-engineer'] };
     const boris = { name: 'Boris', roles: ['release-engineer'] };
-    const plan = order([stage('one', ['recheck.a'], { signOff: [{ role: 'qa', count: 1 }, { role: 'release-engineer', count: 1 }] })], [], { name: 'recheck' });
+    const plan = order(
+      [
+        stage('one', ['recheck.a'], {
+          signOff: [
+            { role: 'qa', count: 1 },
+            { role: 'release-engineer', count: 1 },
+          ],
+        }),
+      ],
+      [],
+      { name: 'recheck' },
+    );
     await world.seed(plan);
     const { id } = await world.start(plan);
     await heard(world, id, 'stage-opened');
     const { store } = world.house;
     await sign(store, { launch: id, stage: 'one', role: 'release-engineer', decision: 'go', person: boris, at: now() });
-    await sign(store, { launch: id, stage: 'one', role: 'qa', decision: 'no-go', reason: 'bug 7', recheckAt: new Date(Date.now() + 2_500).toISOString(), bugs: ['7'], person: anna, at: now() });
+    await sign(store, {
+      launch: id,
+      stage: 'one',
+      role: 'qa',
+      decision: 'no-go',
+      reason: 'bug 7',
+      recheckAt: new Date(Date.now() + 2_500).toISOString(),
+      bugs: ['7'],
+      person: anna,
+      at: now(),
+    });
     expect(await state(id)).toBe('no-go');
     await killWorkers();
     await delay(3_000);
@@ -169,7 +197,7 @@ describe('while its evaluators', () => {
   }
   const written = new Set<string>();
   /** Answers so only once the flag is written. */
-  const onceWritten = (key: string, reply: (typeof control.answering) extends Map<string, infer R> ? R : never) => {
+  const onceWritten = (key: string, reply: typeof control.answering extends Map<string, infer R> ? R : never) => {
     control.writing.set(key, (changes, signal, provider) => {
       for (const change of changes) written.add(change.flag.flag);
       return provider.write(changes, signal);
@@ -177,46 +205,61 @@ describe('while its evaluators', () => {
     control.answering.set(key, (question, given) => (written.has(key) ? reply(question, given) : given));
   };
 
-  it.concurrent('are silent after a shift, it waits, holds after 2 min and pages once; then goes on', async () => {
-    let n = 0;
-    onceWritten('away.a', (question) => [{ kind: 'silent', instance: 'away', detail: `${question.flag.flag} refused (${(n += 1)})` }]);
-    const { id, applied } = await shifting('away', ['away.a']);
-    await delay(1_500);
-    expect(await world.kinds(id)).not.toContain('held');
-    await applied();
-    await heard(world, id, 'held');
-    await heard(world, id, 'paged');
-    expect(await said(world, id, 'held')).toMatchObject([{ cause: 'witness' }]);
-    await delay(3_000);
-    expect(await said(world, id, 'paged')).toHaveLength(1);
-    expect(await exposures(world, 'away_a')).toEqual([everyone(true)]);
-    control.answering.delete('away.a');
-    await heard(world, id, 'witnessed');
-    await personAsks(world, id);
-    await ended(world, id, 'rolled-back');
-  }, 100_000);
+  it.concurrent(
+    'are silent after a shift, it waits, holds after 2 min and pages once; then goes on',
+    async () => {
+      let n = 0;
+      onceWritten('away.a', (question) => [{ kind: 'silent', instance: 'away', detail: `${question.flag.flag} refused (${(n += 1)})` }]);
+      const { id, applied } = await shifting('away', ['away.a']);
+      await delay(1_500);
+      expect(await world.kinds(id)).not.toContain('held');
+      await applied();
+      await heard(world, id, 'held');
+      await heard(world, id, 'paged');
+      expect(await said(world, id, 'held')).toMatchObject([{ cause: 'witness' }]);
+      await delay(3_000);
+      expect(await said(world, id, 'paged')).toHaveLength(1);
+      expect(await exposures(world, 'away_a')).toEqual([everyone(true)]);
+      control.answering.delete('away.a');
+      await heard(world, id, 'witnessed');
+      await personAsks(world, id);
+      await ended(world, id, 'rolled-back');
+    },
+    100_000,
+  );
 
-  it.concurrent('answer the old value after a shift, it rolls back after 2 min', async () => {
-    onceWritten('old.a', (_question, given) => given.map((one) => ({ kind: 'value', instance: one.instance, value: false })));
-    const { id, applied } = await shifting('old', ['old.a']);
-    await applied();
-    await heard(world, id, 'rollback-requested');
-    expect(await said(world, id, 'rollback-requested')).toMatchObject([{ cause: { kind: 'witness', flag: 'old.a' } }]);
-    await ended(world, id, 'rolled-back');
-    expect(await exposures(world, 'old_a')).toEqual([off(true)]);
-  }, 100_000);
+  it.concurrent(
+    'answer the old value after a shift, it rolls back after 2 min',
+    async () => {
+      onceWritten('old.a', (_question, given) => given.map((one) => ({ kind: 'value', instance: one.instance, value: false })));
+      const { id, applied } = await shifting('old', ['old.a']);
+      await applied();
+      await heard(world, id, 'rollback-requested');
+      expect(await said(world, id, 'rollback-requested')).toMatchObject([{ cause: { kind: 'witness', flag: 'old.a' } }]);
+      await ended(world, id, 'rolled-back');
+      expect(await exposures(world, 'old_a')).toEqual([off(true)]);
+    },
+    100_000,
+  );
 
-  it.concurrent('are partly silent and partly old, the bad news wins: it rolls back', async () => {
-    onceWritten('mixed.a', silent);
-    onceWritten('mixed.b', () => [{ kind: 'value', instance: 'pod-1', value: false }, { kind: 'silent', instance: 'pod-2', detail: 'away' }]);
-    const { id, applied } = await shifting('mixed', ['mixed.a', 'mixed.b']);
-    await applied();
-    await heard(world, id, 'rollback-requested');
-    expect(await said(world, id, 'rollback-requested')).toMatchObject([{ cause: { kind: 'witness', flag: 'mixed.b' } }]);
-    control.answering.delete('mixed.a');
-    control.answering.delete('mixed.b');
-    await ended(world, id, 'rolled-back');
-  }, 100_000);
+  it.concurrent(
+    'are partly silent and partly old, the bad news wins: it rolls back',
+    async () => {
+      onceWritten('mixed.a', silent);
+      onceWritten('mixed.b', () => [
+        { kind: 'value', instance: 'pod-1', value: false },
+        { kind: 'silent', instance: 'pod-2', detail: 'away' },
+      ]);
+      const { id, applied } = await shifting('mixed', ['mixed.a', 'mixed.b']);
+      await applied();
+      await heard(world, id, 'rollback-requested');
+      expect(await said(world, id, 'rollback-requested')).toMatchObject([{ cause: { kind: 'witness', flag: 'mixed.b' } }]);
+      control.answering.delete('mixed.a');
+      control.answering.delete('mixed.b');
+      await ended(world, id, 'rolled-back');
+    },
+    100_000,
+  );
 });
 
 describe('a witness', () => {
@@ -234,66 +277,95 @@ describe('a witness', () => {
     };
     return { id, witnesses, key: `${name}_a` };
   }
-  const gone = (...users: readonly string[]): Parameters<typeof control.answering.set>[1] => (question, given) =>
-    users.includes(question.subject.attributes['user'] ?? '') ? given.map((one) => ({ kind: 'gone', instance: one.instance, detail: '404' })) : given;
+  const gone =
+    (...users: readonly string[]): Parameters<typeof control.answering.set>[1] =>
+    (question, given) =>
+      users.includes(question.subject.attributes['user'] ?? '') ? given.map((one) => ({ kind: 'gone', instance: one.instance, detail: '404' })) : given;
 
-  it.concurrent('that is deleted is replaced by others who show the change', async () => {
-    const { id, witnesses } = await listed('deleted');
-    expect(await witnesses()).toEqual(['anna', 'boris', 'carla']);
-    control.answering.set('deleted.a', gone('anna', 'boris'));
-    await lookAtWitnesses(world.house, id);
-    expect(await witnesses()).toEqual(['carla']);
-    await personAsks(world, id);
-    await ended(world, id, 'rolled-back');
-  }, 100_000);
+  it.concurrent(
+    'that is deleted is replaced by others who show the change',
+    async () => {
+      const { id, witnesses } = await listed('deleted');
+      expect(await witnesses()).toEqual(['anna', 'boris', 'carla']);
+      control.answering.set('deleted.a', gone('anna', 'boris'));
+      await lookAtWitnesses(world.house, id);
+      expect(await witnesses()).toEqual(['carla']);
+      await personAsks(world, id);
+      await ended(world, id, 'rolled-back');
+    },
+    100_000,
+  );
 
-  it.concurrent('is not replaced because its evaluator is silent for a moment', async () => {
-    const { id, witnesses } = await listed('dumb');
-    control.answering.set('dumb.a', silent);
-    await lookAtWitnesses(world.house, id);
-    expect(await witnesses()).toEqual(['anna', 'boris', 'carla']);
-    expect(await state(id)).toBe('baking');
-    control.answering.delete('dumb.a');
-    await personAsks(world, id);
-    await ended(world, id, 'rolled-back');
-  }, 100_000);
+  it.concurrent(
+    'is not replaced because its evaluator is silent for a moment',
+    async () => {
+      const { id, witnesses } = await listed('dumb');
+      control.answering.set('dumb.a', silent);
+      await lookAtWitnesses(world.house, id);
+      expect(await witnesses()).toEqual(['anna', 'boris', 'carla']);
+      expect(await state(id)).toBe('baking');
+      control.answering.delete('dumb.a');
+      await personAsks(world, id);
+      await ended(world, id, 'rolled-back');
+    },
+    100_000,
+  );
 
-  it.concurrent('of whom none is left holds the launch and pages', async () => {
-    const { id } = await listed('none');
-    control.answering.set('none.a', gone('anna', 'boris', 'carla'));
-    await lookAtWitnesses(world.house, id);
-    expect(await said(world, id, 'held')).toMatchObject([{ cause: 'witness' }]);
-    expect(await said(world, id, 'paged')).toHaveLength(1);
-    await personAsks(world, id);
-    await ended(world, id, 'rolled-back');
-  }, 100_000);
+  it.concurrent(
+    'of whom none is left holds the launch and pages',
+    async () => {
+      const { id } = await listed('none');
+      control.answering.set('none.a', gone('anna', 'boris', 'carla'));
+      await lookAtWitnesses(world.house, id);
+      expect(await said(world, id, 'held')).toMatchObject([{ cause: 'witness' }]);
+      expect(await said(world, id, 'paged')).toHaveLength(1);
+      await personAsks(world, id);
+      await ended(world, id, 'rolled-back');
+    },
+    100_000,
+  );
 
-  it.concurrent('that no list names any more, since the list was edited, is replaced, or holds and pages', async () => {
-    const { id, witnesses, key } = await listed('edited');
-    await world.flags.putExposure(key, { value: true, share: 0, by: 'key', listed: [{ attribute: 'user', values: ['carla'] }] }, '*', { by: 'mallory' });
-    await lookAtWitnesses(world.house, id);
-    expect(await witnesses()).toEqual(['carla']);
-    await world.flags.putExposure(key, { value: true, share: 0, by: 'key', listed: [{ attribute: 'user', values: ['zoe'] }] }, '*', { by: 'mallory' });
-    await lookAtWitnesses(world.house, id);
-    expect(await said(world, id, 'held')).toMatchObject([{ cause: 'witness' }]);
-    await personAsks(world, id);
-    await ended(world, id, 'rolled-back');
-    expect(await exposures(world, key)).toEqual([off(true)]);
-  }, 100_000);
+  it.concurrent(
+    'that no list names any more, since the list was edited, is replaced, or holds and pages',
+    async () => {
+      const { id, witnesses, key } = await listed('edited');
+      await world.flags.putExposure(key, { value: true, share: 0, by: 'key', listed: [{ attribute: 'user', values: ['carla'] }] }, '*', { by: 'mallory' });
+      await lookAtWitnesses(world.house, id);
+      expect(await witnesses()).toEqual(['carla']);
+      await world.flags.putExposure(key, { value: true, share: 0, by: 'key', listed: [{ attribute: 'user', values: ['zoe'] }] }, '*', { by: 'mallory' });
+      await lookAtWitnesses(world.house, id);
+      expect(await said(world, id, 'held')).toMatchObject([{ cause: 'witness' }]);
+      await personAsks(world, id);
+      await ended(world, id, 'rolled-back');
+      expect(await exposures(world, key)).toEqual([off(true)]);
+    },
+    100_000,
+  );
 
-  it.concurrent('that is deleted during a rollback does not keep it unproven: whoever else was drawn tells', async () => {
-    const { id } = await listed('during');
-    await world.house.store.db.updateTable('journal').set({ witnesses: JSON.stringify([{ key: 'gonogo-user-anna', attributes: { user: 'anna' } }]) }).where('launch', '=', id).execute();
-    control.answering.set('during.a', gone('anna'));
-    await personAsks(world, id);
-    await ended(world, id, 'rolled-back');
-  }, 100_000);
+  it.concurrent(
+    'that is deleted during a rollback does not keep it unproven: whoever else was drawn tells',
+    async () => {
+      const { id } = await listed('during');
+      await world.house.store.db
+        .updateTable('journal')
+        .set({ witnesses: JSON.stringify([{ key: 'gonogo-user-anna', attributes: { user: 'anna' } }]) })
+        .where('launch', '=', id)
+        .execute();
+      control.answering.set('during.a', gone('anna'));
+      await personAsks(world, id);
+      await ended(world, id, 'rolled-back');
+    },
+    100_000,
+  );
 });
 
 describe('before a stage shifts', () => {
   it('a flag that somebody changed since holds it and pages, and nothing is written', async () => {
     const plan = order(
-      [stage('one', { 'drift.a': { value: true, share: 5, by: 'key', listed: [] } }), stage('two', ['drift.a', 'drift.b'], { signOff: [{ role: 'qa', count: 1 }] })],
+      [
+        stage('one', { 'drift.a': { value: true, share: 5, by: 'key', listed: [] } }),
+        stage('two', ['drift.a', 'drift.b'], { signOff: [{ role: 'qa', count: 1 }] }),
+      ],
       [],
       { name: 'drift' },
     );

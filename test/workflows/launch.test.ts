@@ -106,8 +106,11 @@ describe('with the launch workflow wedged', () => {
   it(`an alert still has 3 flags proven off within 10 s, ${WEDGED} of ${WEDGED}`, async () => {
     hands = await openHands(world);
     await Promise.all([hands.journey(), hands.watching(), hands.restoring(), hands.workflows(await bundleWith('./wedged/launch.ts'))]);
-    const seconds = await Promise.all(
-      Array.from({ length: WEDGED }, async (_, n) => {
+    const seconds: number[] = [];
+    const numbers = Array.from({ length: WEDGED }, (_, n) => n);
+    // A few at a time: it is not the starting that is measured.
+    for (const group of Map.groupBy(numbers, (n) => Math.floor(n / 5)).values()) {
+      const took = group.map(async (n) => {
         const name = `wedged${n}`;
         world.page.set({ [`${name}_errors`]: 0 });
         const plan = order([stage('one', [`${name}.a`, `${name}.b`, `${name}.c`], { bake: HOUR, gates: [`${name}_errors`] })], [gate(`${name}_errors`)], {
@@ -128,13 +131,14 @@ describe('with the launch workflow wedged', () => {
         );
         world.house.nudge.stopped(id);
         await heard(world, id, 'rollback-proven');
-        const took = (performance.now() - began) / 1_000;
+        const seconds = (performance.now() - began) / 1_000;
         expect(await exposures(world, ...['a', 'b', 'c'].map((flag) => `${name}_${flag}`))).toEqual([off(true), off(true), off(true)]);
         await ended(world, id, 'rolled-back');
         await handle.terminate();
-        return took;
-      }),
-    );
+        return seconds;
+      });
+      seconds.push(...(await Promise.all(took)));
+    }
     expect(Math.max(...seconds)).toBeLessThan(10);
   }, 200_000);
 
