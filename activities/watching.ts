@@ -1,6 +1,7 @@
 import { CancelledFailure, Context } from '@temporalio/activity';
 import type { House } from '../src/house.ts';
-import { runWatch, type Owed, type WatchEnd } from '../src/watch/watcher.ts';
+import type { Owed } from '../src/watch/watch.ts';
+import { runWatch, type WatchEnd } from '../src/watch/watcher.ts';
 import { again } from './failures.ts';
 
 /** The watcher's one long activity: it ends with the launch, or when a newer watcher rules. */

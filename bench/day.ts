@@ -58,7 +58,10 @@ export async function bakeForADay(embedded: Embedded): Promise<Day | undefined> 
       if (!news) await env.sleep(ms);
     },
   };
-  const source = scriptedSource(() => env.currentTimeMs(), () => 0);
+  const source = scriptedSource(
+    () => env.currentTimeMs(),
+    () => 0,
+  );
   const context = { log, secret: (reference: string) => reference, databaseUrl: url, serverUrl: 'http://127.0.0.1' };
   const house: House = {
     store,
@@ -74,7 +77,10 @@ export async function bakeForADay(embedded: Embedded): Promise<Day | undefined> 
   };
   const workers = await runWorkers(house, env.nativeConnection, { namespace: 'default', prefix });
   try {
-    await flags.create(order.flags.map(({ key }) => ({ key, type: 'boolean' as const, offValue: false, exposure: off(true), exposed: true, owner: 'bench', description: key })), { by: 'bench' });
+    await flags.create(
+      order.flags.map(({ key }) => ({ key, type: 'boolean' as const, offValue: false, exposure: off(true), exposed: true, owner: 'bench', description: key })),
+      { by: 'bench' },
+    );
     const began = performance.now();
     const input: LaunchInput = { launch: id, order, startedBy: 'bench', speed: 1, heartbeat: 0 };
     // By the environment's client: time is skipped while it waits for a result.

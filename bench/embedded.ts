@@ -46,7 +46,12 @@ export async function startEmbedded(): Promise<Embedded> {
     postgres,
     client: new Client({ connection }),
     logFile,
-    warnings: () => (existsSync(logFile) ? readFileSync(logFile, 'utf8') : '').split('\n').filter((line) => /"level":"(warn|error)"/.test(line) && !line.includes('this worker shuts down')).slice(-20).join('\n'),
+    warnings: () =>
+      (existsSync(logFile) ? readFileSync(logFile, 'utf8') : '')
+        .split('\n')
+        .filter((line) => /"level":"(warn|error)"/.test(line) && !line.includes('this worker shuts down'))
+        .slice(-20)
+        .join('\n'),
     async database() {
       const name = `bench_${randomBytes(4).toString('hex')}`;
       const admin = new pg.Client({ connectionString: postgres.url });
@@ -78,7 +83,9 @@ export interface WorkerProcess {
 export async function startWorkerProcess(start: WorkerStart, profileDir?: string): Promise<WorkerProcess> {
   const profile = profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
   const child: ChildProcess = fork(fileURLToPath(new URL('./worker.ts', import.meta.url)), [JSON.stringify(start)], { execArgv: ['--expose-gc', ...profile] });
-  const exited = new Promise<never>((_, reject) => child.once('exit', (code) => reject(new Error(`the worker process ended with ${String(code)}; its log is ${start.logFile}`))));
+  const exited = new Promise<never>((_, reject) =>
+    child.once('exit', (code) => reject(new Error(`the worker process ended with ${String(code)}; its log is ${start.logFile}`))),
+  );
   exited.catch(() => undefined);
   const next = <K extends WorkerAnswer['kind']>(kind: K): Promise<Extract<WorkerAnswer, { kind: K }>> =>
     new Promise((resolve) => {
@@ -124,7 +131,10 @@ export interface Setting {
 }
 
 /** Opens a setting with `slots` sources. */
-export async function openSetting(embedded: Embedded, options: { readonly slots: number; readonly serve: boolean; readonly profileDir?: string }): Promise<Setting> {
+export async function openSetting(
+  embedded: Embedded,
+  options: { readonly slots: number; readonly serve: boolean; readonly profileDir?: string },
+): Promise<Setting> {
   const databaseUrl = await embedded.database();
   const store = openStore({ url: databaseUrl });
   await migrate(store);
@@ -133,7 +143,16 @@ export async function openSetting(embedded: Embedded, options: { readonly slots:
   const observer = await openObserver(databaseUrl);
   const hookToken = randomBytes(32).toString('base64url');
   const taskQueue = `bench-${randomBytes(3).toString('hex')}`;
-  const start = { temporal: embedded.temporal.address, databaseUrl, taskQueue, page: page.url, slots: options.slots, hookToken, logFile: embedded.logFile, serve: options.serve };
+  const start = {
+    temporal: embedded.temporal.address,
+    databaseUrl,
+    taskQueue,
+    page: page.url,
+    slots: options.slots,
+    hookToken,
+    logFile: embedded.logFile,
+    serve: options.serve,
+  };
   const worker = await startWorkerProcess(start, options.profileDir);
   return {
     embedded,

@@ -35,12 +35,22 @@ export function ms(value: number): string {
 }
 
 /** A latency's two rows, set beside the floor's, each with its target as a multiple of the floor. */
-export function latencyRows(what: string, measured: Latency, floor: Latency, targets: { readonly p50?: number; readonly p99?: number; readonly under?: number } = {}): readonly Row[] {
+export function latencyRows(
+  what: string,
+  measured: Latency,
+  floor: Latency,
+  targets: { readonly p50?: number; readonly p99?: number; readonly under?: number } = {},
+): readonly Row[] {
   const row = (name: 'p50' | 'p99', times: number | undefined, under: number | undefined): Row => {
     const ratio = measured[name] / floor[name];
     const bounds = [...(times === undefined ? [] : [`${times} x`]), ...(under === undefined ? [] : [ms(under)])];
     const met = (times === undefined || ratio <= times) && (under === undefined || measured[name] < under);
-    return { what: `${what}, ${name} (n ${measured.n})`, value: ms(measured[name]), ratio: `${ratio.toFixed(2)} x`, ...(bounds.length === 0 ? {} : { target: `<= ${bounds.join(' and ')}`, met }) };
+    return {
+      what: `${what}, ${name} (n ${measured.n})`,
+      value: ms(measured[name]),
+      ratio: `${ratio.toFixed(2)} x`,
+      ...(bounds.length === 0 ? {} : { target: `<= ${bounds.join(' and ')}`, met }),
+    };
   };
   return [row('p50', targets.p50, undefined), row('p99', targets.p99, targets.under)];
 }
@@ -52,7 +62,17 @@ export function ceilingRow(what: string, value: number, most: number | undefined
 
 /** The rows as a text table. */
 export function table(rows: readonly Row[]): string {
-  const cells = [['', 'measured', 'to the floor', 'target', ''], ...rows.map((row) => [row.what, row.value, row.ratio ?? '', row.target ?? '', row.met === undefined ? '' : row.met ? 'met' : 'MISSED'])];
+  const cells = [
+    ['', 'measured', 'to the floor', 'target', ''],
+    ...rows.map((row) => [row.what, row.value, row.ratio ?? '', row.target ?? '', row.met === undefined ? '' : row.met ? 'met' : 'MISSED']),
+  ];
   const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...cells.map((line) => line[column]?.length ?? 0)));
-  return cells.map((line) => line.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ').trimEnd()).join('\n');
+  return cells
+    .map((line) =>
+      line
+        .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }

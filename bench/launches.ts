@@ -25,7 +25,22 @@ export const ALERT_LABEL = 'bench_launch';
 /** An order of one stage with these flags and an alert gate; with a slot also a threshold gate over its page every `every` ms. */
 export function orderOf(id: string, slot: string | undefined, flags: readonly string[], every: number): Order {
   const measured: readonly Gate[] =
-    slot === undefined ? [] : [{ kind: 'threshold', id: 'errors', source: slot, query: 'errors', bound: { op: 'max', limit: 1 }, every, for: 0, noData: HOLD, error: HOLD, minSamples: 0 }];
+    slot === undefined
+      ? []
+      : [
+          {
+            kind: 'threshold',
+            id: 'errors',
+            source: slot,
+            query: 'errors',
+            bound: { op: 'max', limit: 1 },
+            every,
+            for: 0,
+            noData: HOLD,
+            error: HOLD,
+            minSamples: 0,
+          },
+        ];
   const alert: AlertGate = { kind: 'alert', id: 'paged', labels: { [ALERT_LABEL]: id }, every: 15_000, for: 0, noData: HOLD, error: HOLD };
   const plan: Plan = {
     name: 'bench',
@@ -34,10 +49,26 @@ export function orderOf(id: string, slot: string | undefined, flags: readonly st
     rollback: { within: 300_000 },
     checklist: [],
     gates: [...measured, alert],
-    stages: [{ id: 'one', checklist: [], signOff: [], set: flags.map((flag) => ({ flag, to: everyone(true), narrows: false })), bake: DAY, gates: [...measured.map((gate) => gate.id), 'paged'] }],
+    stages: [
+      {
+        id: 'one',
+        checklist: [],
+        signOff: [],
+        set: flags.map((flag) => ({ flag, to: everyone(true), narrows: false })),
+        bake: DAY,
+        gates: [...measured.map((gate) => gate.id), 'paged'],
+      },
+    ],
     watch: DAY,
   };
-  const refs = flags.map((flag): FlagRef => ({ flag, provider: 'builtin', key: flag, type: 'boolean', offValue: false, proof: [{ evaluator: 'store', with: {} }] }));
+  const refs = flags.map((flag): FlagRef => ({
+    flag,
+    provider: 'builtin',
+    key: flag,
+    type: 'boolean',
+    offValue: false,
+    proof: [{ evaluator: 'store', with: {} }],
+  }));
   const bound = { plan, flags: refs, environment: 'bench' };
   return { ...bound, hash: hashOf(bound) };
 }
@@ -48,10 +79,16 @@ let count = 0;
 export async function startBaking(setting: Setting, n: number, every: number | undefined): Promise<readonly BenchLaunch[]> {
   const launches = Array.from({ length: n }, (_, index): BenchLaunch => {
     count += 1;
-    return { id: `${setting.taskQueue}-${count}`, flags: ['a', 'b', 'c'].map((name) => `${name}${count}`), ...(every === undefined ? {} : { slot: `s${index}` }) };
+    return {
+      id: `${setting.taskQueue}-${count}`,
+      flags: ['a', 'b', 'c'].map((name) => `${name}${count}`),
+      ...(every === undefined ? {} : { slot: `s${index}` }),
+    };
   });
   await setting.flags.create(
-    launches.flatMap(({ flags }) => flags.map((key) => ({ key, type: 'boolean' as const, offValue: false, exposure: off(true), exposed: true, owner: 'bench', description: key }))),
+    launches.flatMap(({ flags }) =>
+      flags.map((key) => ({ key, type: 'boolean' as const, offValue: false, exposure: off(true), exposed: true, owner: 'bench', description: key })),
+    ),
     { by: 'bench' },
   );
   for (const { slot } of launches) if (slot !== undefined) setting.page.heal(slot);
@@ -60,7 +97,11 @@ export async function startBaking(setting: Setting, n: number, every: number | u
     for (let launch = left.shift(); launch !== undefined; launch = left.shift()) {
       const { id, slot, flags } = launch;
       const input: LaunchInput = { launch: id, order: orderOf(id, slot, flags, every ?? 0), startedBy: 'bench', speed: 1 };
-      await setting.embedded.client.workflow.start(NAMES.launch, { workflowId: workflowId.launch(id), taskQueue: queues(setting.taskQueue).launch, args: [input] });
+      await setting.embedded.client.workflow.start(NAMES.launch, {
+        workflowId: workflowId.launch(id),
+        taskQueue: queues(setting.taskQueue).launch,
+        args: [input],
+      });
       await untilBaking(setting, id);
     }
   };
@@ -88,8 +129,13 @@ async function untilBaking(setting: Setting, id: string): Promise<void> {
 export async function checkRolledBack(setting: Setting, launches: readonly BenchLaunch[]): Promise<void> {
   const { flags } = await setting.flags.read(launches.flatMap((launch) => launch.flags));
   const on = flags.filter((flag) => flag.exposure.share !== 0).map((flag) => flag.key);
-  if (on.length > 0 || flags.length !== 3 * launches.length) throw new Error(`${on.length} of ${flags.length} flags are still on: ${on.slice(0, 5).join(', ')}`);
-  const proven = await setting.store.urgent('select launch from rollback_request where proven_at is not null and launch = any($1)', [launches.map((launch) => launch.id)], 'bench_proven');
+  if (on.length > 0 || flags.length !== 3 * launches.length)
+    throw new Error(`${on.length} of ${flags.length} flags are still on: ${on.slice(0, 5).join(', ')}`);
+  const proven = await setting.store.urgent(
+    'select launch from rollback_request where proven_at is not null and launch = any($1)',
+    [launches.map((launch) => launch.id)],
+    'bench_proven',
+  );
   if (proven.length !== launches.length) throw new Error(`${proven.length} of ${launches.length} rollbacks are proven in the record`);
 }
 

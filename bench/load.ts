@@ -20,8 +20,8 @@ const EVERY = 15_000;
 export async function bakeMany(embedded: Embedded, launches: number, seconds: number): Promise<Load> {
   const setting = await openSetting(embedded, { slots: launches, serve: false });
   try {
-    const first = await startBaking(setting, WARM_UP, 1_000);
-    await breachAtOnce(setting, first, 900);
+    const first = await startBaking(setting, WARM_UP, 2_000);
+    await breachAtOnce(setting, first);
     await untilEnded(setting, first);
     const before = await setting.worker.memory();
     await startBaking(setting, launches, EVERY);

@@ -10,7 +10,9 @@ import { bakeMany } from './load.ts';
 import { alertInTurn, breachAtOnce, breachInTurn } from './rollbacks.ts';
 
 const PARTS = ['latency', 'storm', 'day', 'load'] as const;
-const { values: asked } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', multiple: true, default: [] }, profile: { type: 'string' } } });
+const { values: asked } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, only: { type: 'string', multiple: true, default: [] }, profile: { type: 'string' } },
+});
 const wanted = (part: (typeof PARTS)[number]): boolean => asked.only.length === 0 || asked.only.includes(part);
 const unknown = asked.only.filter((part) => !PARTS.some((known) => known === part));
 if (unknown.length > 0) {
@@ -28,7 +30,14 @@ const kilobytes = (value: number): string => `${(value / 1_000).toFixed(0)} KB`;
 
 /** Waves of launches bake; in each the floor is measured, then breaches, then alerts, always one alone. */
 async function latencies(setting: Setting, floor: Floor): Promise<readonly Row[]> {
-  const taken = { floor: [] as number[], off: [] as number[], proven: [] as number[], alertOff: [] as number[], alertProven: [] as number[], answered: [] as number[] };
+  const taken = {
+    floor: [] as number[],
+    off: [] as number[],
+    proven: [] as number[],
+    alertOff: [] as number[],
+    alertProven: [] as number[],
+    answered: [] as number[],
+  };
   let before: readonly BenchLaunch[] = [];
   for (let done = 0; done < size.n; done += size.wave) {
     const measured = await startBaking(setting, size.wave, 1_000);
@@ -44,7 +53,9 @@ async function latencies(setting: Setting, floor: Floor): Promise<readonly Row[]
     taken.alertOff.push(...alert.off);
     taken.alertProven.push(...alert.proven);
     taken.answered.push(...alert.answered);
-    say(`${done + size.wave} of ${size.n}: floor ${ms(latency(bare).p50)}; sample -> off ${ms(latency(breach.off).p50)}, proven ${ms(latency(breach.proven).p50)}; alert -> off ${ms(latency(alert.off).p50)}, proven ${ms(latency(alert.proven).p50)}`);
+    say(
+      `${done + size.wave} of ${size.n}: floor ${ms(latency(bare).p50)}; sample -> off ${ms(latency(breach.off).p50)}, proven ${ms(latency(breach.proven).p50)}; alert -> off ${ms(latency(alert.off).p50)}, proven ${ms(latency(alert.proven).p50)}`,
+    );
   }
   await untilEnded(setting, before);
   const bare = latency(taken.floor);
@@ -60,7 +71,7 @@ async function latencies(setting: Setting, floor: Floor): Promise<readonly Row[]
 
 async function storm(setting: Setting): Promise<readonly Row[]> {
   const launches = await startBaking(setting, size.many, 2_000);
-  const took = await breachAtOnce(setting, launches, 1_900);
+  const took = await breachAtOnce(setting, launches);
   await untilEnded(setting, launches);
   return [
     ceilingRow(`${launches.length} launches breach at once: last flag off`, took.lastOff, 500, ms),
@@ -115,7 +126,11 @@ const add = (more: readonly Row[]): void => {
 const loadBefore = os.loadavg()[0] ?? 0;
 try {
   if (wanted('latency') || wanted('storm')) {
-    const setting = await openSetting(embedded, { slots: Math.max(size.wave, size.many), serve: true, ...(asked.profile === undefined ? {} : { profileDir: asked.profile }) });
+    const setting = await openSetting(embedded, {
+      slots: Math.max(size.wave, size.many),
+      serve: true,
+      ...(asked.profile === undefined ? {} : { profileDir: asked.profile }),
+    });
     try {
       if (wanted('latency')) {
         const floor = await openFloor(embedded.client);
@@ -149,7 +164,11 @@ try {
   await embedded.close();
 }
 const missed = rows.filter((row) => row.met === false);
-console.log(`${os.cpus().length} x ${os.cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.versions.node}, load ${loadBefore.toFixed(1)} before and ${(os.loadavg()[0] ?? 0).toFixed(1)} after`);
+console.log(
+  `${os.cpus().length} x ${os.cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.versions.node}, load ${loadBefore.toFixed(1)} before and ${(os.loadavg()[0] ?? 0).toFixed(1)} after`,
+);
 console.log(table(rows));
 const held = rows.filter((row) => row.met !== undefined).length;
-console.log(`${process.exitCode === 1 ? 'broken off: ' : ''}${held - missed.length} of ${held} targets met in ${(performance.now() / 1_000).toFixed(0)} s${missed.length === 0 ? '' : `; missed: ${missed.map((row) => `${row.what} (${row.ratio ?? row.value})`).join('; ')}`}`);
+console.log(
+  `${process.exitCode === 1 ? 'broken off: ' : ''}${held - missed.length} of ${held} targets met in ${(performance.now() / 1_000).toFixed(0)} s${missed.length === 0 ? '' : `; missed: ${missed.map((row) => `${row.what} (${row.ratio ?? row.value})`).join('; ')}`}`,
+);

@@ -13,8 +13,11 @@ export interface Page {
    * `done` has settled for it. Resolves when all were served. `done` is given the time (performance.now) right before the sample left.
    */
   breakInTurn(slots: readonly string[], done: (slot: string, servedAt: number) => Promise<void>): Promise<void>;
-  /** Keeps every asker waiting for `wait` ms from the first one on, then serves all slots bad at once. Resolves with the time of the first sample that left. */
-  breakAtOnce(slots: readonly string[], wait: number): Promise<number>;
+  /**
+   * Keeps these slots waiting until all of them do, then serves all of them bad at once. Whoever gives up meanwhile asks
+   * again and waits again. Resolves with the time right before the first sample left; rejects when they are not all there within `patience` ms.
+   */
+  breakAtOnce(slots: readonly string[], patience: number): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -23,7 +26,7 @@ export async function openPage(): Promise<Page> {
   const bad = new Set<string>();
   const counts = new Map<string, number>();
   let turn: { readonly left: Set<string>; busy: boolean; readonly serve: (slot: string, servedAt: number) => void } | undefined;
-  let dam: { readonly slots: Set<string>; readonly waiting: { slot: string; answer: () => void }[]; begun: () => void } | undefined;
+  let dam: { readonly slots: ReadonlySet<string>; readonly waiting: Map<string, () => void>; readonly full: () => void } | undefined;
 
   const server = http.createServer((request, response) => {
     const slot = (request.url ?? '').slice(1);
@@ -33,8 +36,12 @@ export async function openPage(): Promise<Page> {
       response.end(JSON.stringify({ errors: bad.has(slot) ? 9 : 0 }));
     };
     if (dam?.slots.has(slot) === true) {
-      dam.waiting.push({ slot, answer });
-      dam.begun();
+      const { waiting, slots, full } = dam;
+      waiting.set(slot, answer);
+      response.once('close', () => {
+        if (waiting.get(slot) === answer) waiting.delete(slot);
+      });
+      if (waiting.size === slots.size) full();
       return;
     }
     if (turn !== undefined && !turn.busy && turn.left.delete(slot)) {
@@ -71,18 +78,23 @@ export async function openPage(): Promise<Page> {
         };
         turn = { left, busy: false, serve };
       }),
-    breakAtOnce: async (slots, wait) => {
-      const begun = Promise.withResolvers<undefined>();
-      const own = { slots: new Set(slots), waiting: [], begun: () => begun.resolve(undefined) } as NonNullable<typeof dam>;
-      dam = own;
-      await begun.promise;
-      await new Promise((resolve) => setTimeout(resolve, wait));
-      for (const slot of slots) bad.add(slot);
-      dam = undefined;
-      const servedAt = performance.now();
-      for (const { answer } of own.waiting) answer();
-      return servedAt;
-    },
+    breakAtOnce: (slots, patience) =>
+      new Promise((resolve, reject) => {
+        const waiting = new Map<string, () => void>();
+        const timer = setTimeout(() => {
+          dam = undefined;
+          reject(new Error(`${waiting.size} of ${slots.length} gates ask at the same time; expected all within ${patience / 1_000} s`));
+        }, patience);
+        const full = (): void => {
+          clearTimeout(timer);
+          dam = undefined;
+          for (const slot of slots) bad.add(slot);
+          const servedAt = performance.now();
+          for (const answer of [...waiting.values()]) answer();
+          resolve(servedAt);
+        };
+        dam = { slots: new Set(slots), waiting, full };
+      }),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

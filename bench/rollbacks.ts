@@ -40,10 +40,23 @@ export async function alertInTurn(setting: Setting, launches: readonly BenchLaun
       version: '4',
       groupKey: launch.id,
       status: 'firing',
-      alerts: [{ status: 'firing', labels: { alertname: 'BenchBroken', [ALERT_LABEL]: launch.id }, annotations: {}, startsAt: new Date().toISOString(), endsAt: '0001-01-01T00:00:00Z', fingerprint: launch.id }],
+      alerts: [
+        {
+          status: 'firing',
+          labels: { alertname: 'BenchBroken', [ALERT_LABEL]: launch.id },
+          annotations: {},
+          startsAt: new Date().toISOString(),
+          endsAt: '0001-01-01T00:00:00Z',
+          fingerprint: launch.id,
+        },
+      ],
     });
     const began = performance.now();
-    const answer = fetch(`${setting.worker.url}/hooks/alertmanager`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${setting.hookToken}` }, body }).then(async (response) => {
+    const answer = fetch(`${setting.worker.url}/hooks/alertmanager`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${setting.hookToken}` },
+      body,
+    }).then(async (response) => {
       answered.push(performance.now() - began);
       if (response.status !== 202) throw new Error(`the webhook answered ${response.status}; expected 202. ${await response.text()}`);
       await response.arrayBuffer();
@@ -64,10 +77,13 @@ export interface Storm {
   readonly lastProven: number;
 }
 
-/** Serves all launches their first bad sample at once. `wait` (ms) gathers their gates' questions first. */
-export async function breachAtOnce(setting: Setting, launches: readonly BenchLaunch[], wait: number): Promise<Storm> {
+/** How long (ms) all gates have until they ask at the same time. */
+const TOGETHER = 30_000;
+
+/** Serves all launches their first bad sample at once. */
+export async function breachAtOnce(setting: Setting, launches: readonly BenchLaunch[]): Promise<Storm> {
   const seen = launches.map((launch) => setting.observer.watch(launch.id, launch.flags));
-  const servedAt = await setting.page.breakAtOnce(launches.map(slotOf), wait);
+  const servedAt = await setting.page.breakAtOnce(launches.map(slotOf), TOGETHER);
   const offs = await Promise.all(seen.map((one) => one.off));
   const provens = await Promise.all(seen.map((one) => one.proven));
   await checkRolledBack(setting, launches);

@@ -30,10 +30,12 @@ export function cpuSeconds(root: number): number | undefined {
     return undefined;
   }
   const stats = new Map(
-    names.filter((name) => /^\d+$/.test(name)).flatMap((name): [number, Stat][] => {
-      const stat = statOf(Number(name));
-      return stat === undefined ? [] : [[Number(name), stat]];
-    }),
+    names
+      .filter((name) => /^\d+$/.test(name))
+      .flatMap((name): [number, Stat][] => {
+        const stat = statOf(Number(name));
+        return stat === undefined ? [] : [[Number(name), stat]];
+      }),
   );
   const within = (pid: number): boolean => pid === root || (pid > 1 && within(stats.get(pid)?.parent ?? 0));
   return [...stats].filter(([pid]) => within(pid)).reduce((sum, [, stat]) => sum + stat.seconds, 0);

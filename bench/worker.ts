@@ -61,7 +61,15 @@ const floorRun = floor.run();
 const clientConnection = Connection.lazy({ address: start.temporal });
 const client = new Client({ connection: clientConnection });
 const store = openStore({ url: start.databaseUrl });
-const server = createServer({ store, temporal: () => Promise.resolve(client), taskQueue: start.taskQueue, registry: { entries: new Map(), variables: {} }, log, hooks: config.hooks, metrics: telemetry.registry });
+const server = createServer({
+  store,
+  temporal: () => Promise.resolve(client),
+  taskQueue: start.taskQueue,
+  registry: { entries: new Map(), variables: {} },
+  log,
+  hooks: config.hooks,
+  metrics: telemetry.registry,
+});
 if (start.serve) await store.prime();
 const url = start.serve ? (await server.listen(0)).url : '';
 
