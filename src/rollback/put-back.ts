@@ -6,6 +6,7 @@ import type { House } from '../house.ts';
 import type { FlagProvider, RestoreEntry, Restored } from '../providers/provider.ts';
 import {
   atWork,
+  finishRollback,
   markProven,
   markRestored,
   rollbackState,
@@ -34,6 +35,8 @@ export const LOOK_AFTER = 15_000;
 export const PAGE_AFTER = 120_000;
 /** How often a hand that waits says that it is at work, ms: the janitor replaces one that does not. */
 const AT_WORK_EVERY = 1_000;
+/** How long (ms) the marks of what is written back wait for a proof to be written with. */
+const PROMPT = 100;
 /** One provider call's and one proof's deadline, ms. */
 const CALL = 8_000;
 
@@ -280,6 +283,11 @@ export async function putBack(house: House, launch: string, given?: RollbackView
   }
 }
 
+/** Nothing, after `ms`. */
+function after(ms: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(resolve, ms, undefined));
+}
+
 async function putBackOnce(house: House, launch: string, given: RollbackView | undefined): Promise<Attempt> {
   const view = given ?? (await rollbackState(house.store, launch));
   const request = view === undefined ? undefined : widest(view);
@@ -309,38 +317,24 @@ async function putBackOnce(house: House, launch: string, given: RollbackView | u
   if (done.some((unit) => unit.done.kind === 'widened')) return { kind: 'unproven', scope, remainder: ['a wider rollback was asked for'] };
 
   const at = new Date(now).toISOString();
-  const marking =
-    writing.marks.length === 0
-      ? atWork(house.store, launch)
-      : markRestored(house.store, launch, writing.marks, {
-          kind: 'restored',
-          at,
-          by: house.hand,
-          scope: scopeOf(scope),
-          hand: house.hand,
-          flags: writing.flags,
-        });
-  const restoredAs = new Map(writing.flags.map((flag) => [flag.flag, flag.outcome]));
-  const [judged] = await Promise.all([prove(house, view, scope, all, restoredAs), marking]);
+  const restored: LaunchEvent = { kind: 'restored', at, by: house.hand, scope: scopeOf(scope), hand: house.hand, flags: writing.flags };
+  const proving = prove(house, view, scope, all, new Map(writing.flags.map((flag) => [flag.flag, flag.outcome])));
+  proving.catch(() => undefined);
+  // A proof that is there at once is written down with what it proves; one that takes its time must not keep that waiting.
+  const prompt = writing.marks.length > 0 && writing.remainder.length === 0 ? await Promise.race([proving, after(PROMPT)]) : undefined;
+  const whole = prompt?.every((one) => one.proven) === true;
+  if (!whole) await (writing.marks.length === 0 ? atWork(house.store, launch) : markRestored(house.store, launch, writing.marks, restored));
+  const judged = await proving;
   const verifiedAt = await house.clock.now();
   const proven = judged.filter((one) => one.proven && !writing.foreign.some((text) => text.startsWith(`${one.flag} `)));
   const remainder = [...writing.remainder, ...judged.filter((one) => !one.proven).map((one) => `${one.flag}: ${one.proof.detail ?? 'not proven'}`)];
   if (remainder.length === 0) {
-    const event = provenEvent(
-      house,
-      view,
-      request,
-      judged.map((one) => one.proof),
-      verifiedAt,
-    );
-    const first = await markProven(
-      house.store,
-      launch,
-      scope,
-      proven.map((one) => one.flag),
-      verifiedAt,
-      event,
-    );
+    const proofs = judged.map((one) => one.proof);
+    const flags = proven.map((one) => one.flag);
+    const event = provenEvent(house, view, request, proofs, verifiedAt);
+    const first = whole
+      ? await finishRollback(house.store, launch, { marks: writing.marks, event: restored }, { scope, flags, verifiedAt, event })
+      : await markProven(house.store, launch, scope, flags, verifiedAt, event);
     if (first) house.meter.rolledBack((verifiedAt - request.firstBadAt) / 1_000);
     if (scope !== 'launch' || all.length > 0) return { kind: 'looking', scope };
     return end(house, view, request, now);

@@ -175,6 +175,29 @@ export async function atWork(store: Store, launch: string): Promise<number> {
   return 0;
 }
 
+/** Both marks in one commit, where the proof came right after the write. True for the one call that proved the request. */
+export async function finishRollback(
+  store: Store,
+  launch: string,
+  restored: { readonly marks: readonly RestoredMark[]; readonly event: LaunchEvent },
+  proven: { readonly scope: string; readonly flags: readonly string[]; readonly verifiedAt: number; readonly event: LaunchEvent },
+): Promise<boolean> {
+  const [row] = await store.urgent(
+    'select finish_rollback($1, $2, $3, $4, $5, $6, $7) as proven',
+    [
+      launch,
+      JSON.stringify(restored.marks),
+      bodyOf(restored.event),
+      proven.scope,
+      JSON.stringify(proven.flags),
+      new Date(proven.verifiedAt),
+      bodyOf(proven.event),
+    ],
+    'finish_rollback',
+  );
+  return row?.['proven'] as boolean;
+}
+
 /** Takes a proof back after a relapse: the flags are tried again. False when the launch is over or the request was not proven. */
 export async function unprove(store: Store, launch: string, scope: string, flags: readonly string[], event: LaunchEvent): Promise<boolean> {
   const [row] = await store.urgent('select unprove($1, $2, $3, $4) as done', [launch, scope, JSON.stringify(flags), bodyOf(event)], 'unprove');

@@ -11,7 +11,7 @@ export interface StoreOptions {
   readonly url: string;
   /** Connections for everything but rollbacks. Default 10. */
   readonly pool?: number;
-  /** Connections that only rollbacks use, kept open. Default 6. */
+  /** Connections that only rollbacks use, kept open. Default 16. */
   readonly rollbackPool?: number;
   /** Told of errors on idle connections; they are replaced by themselves. */
   readonly onError?: (error: Error) => void;
@@ -37,6 +37,7 @@ const REHEARSAL = [
   `select touch_unit($1, '', '', '', 0)`,
   `select mark_restored($1, '[]', '', null)`,
   `select mark_proven($1, 'launch', '[]', null, '{"kind":"none","at":"2000-01-01T00:00:00Z"}')`,
+  `select finish_rollback($1, '[]', null, 'launch', '[]', null, '{"kind":"none","at":"2000-01-01T00:00:00Z"}')`,
 ];
 
 async function rehearse(client: pg.PoolClient): Promise<void> {
@@ -55,7 +56,7 @@ async function rehearse(client: pg.PoolClient): Promise<void> {
 /** Opens pools and the listener. Nothing is migrated: see `migrate`. Connections are made on first use. */
 export function openStore(options: StoreOptions): Store {
   const report = options.onError ?? (() => undefined);
-  const rollbackPool = options.rollbackPool ?? 6;
+  const rollbackPool = options.rollbackPool ?? 16;
   const main = new pg.Pool({
     connectionString: options.url,
     max: options.pool ?? 10,

@@ -352,6 +352,13 @@ begin
   return true;
 end $$;
 
+-- Both marks in one commit, for a proof that came right after the write.
+create function finish_rollback(p_launch text, p_marks jsonb, p_restored text, p_scope text, p_flags jsonb, p_verified timestamptz, p_proven text) returns boolean language plpgsql as $$
+begin
+  perform mark_restored(p_launch, p_marks, 'restored', p_restored);
+  return mark_proven(p_launch, p_scope, p_flags, p_verified, p_proven);
+end $$;
+
 -- A relapse seen in the look after: what was proven is not, and is tried again.
 create function unprove(p_launch text, p_scope text, p_flags jsonb, p_body text) returns boolean language plpgsql as $$
 declare
