@@ -26,7 +26,7 @@ export const tools = [
     env: 'TEMPORAL_TEST_SERVER',
     version: '1.38.0',
     onPath: true,
-    parts: ['test'],
+    parts: ['test', 'bench'],
     required: [],
     ways: [
       download('temporal-test-server', () => temporalArchive('temporal-test-server', 'default')),
