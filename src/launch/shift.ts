@@ -7,7 +7,7 @@ import { idOf, mustGet, pickWitnesses, sampled, shareBand } from '../core/witnes
 import type { House } from '../house.ts';
 import type { Change, FlagProvider, Snapshot } from '../providers/provider.ts';
 import { agreed, ask } from '../rollback/ask.ts';
-import { drawFor, look, valuesOf } from '../rollback/look.ts';
+import { drawFor, look, newEntry } from '../rollback/look.ts';
 import { rollbackState, type JournalEntry, type RollbackView } from '../store/journal.ts';
 import type { NewEntry } from '../store/entries.ts';
 import { requestRollback } from '../store/request.ts';
@@ -75,22 +75,7 @@ export async function remember(house: House, launch: string, stageId: string): P
   );
   const entries = flags.flatMap(({ change, flag }, index): NewEntry[] => {
     const snapshot = snapshots[index];
-    const provider = providerOf(house, flag);
-    const candidates = seen.get(flag.flag) ?? [];
-    if (snapshot === undefined) return [];
-    return [
-      {
-        flag: flag.flag,
-        provider: flag.provider,
-        unit: provider.unit(flag),
-        key: flag.key,
-        snapshot,
-        target: change.to,
-        before: valuesOf(candidates),
-        undo: provider.undo(flag, snapshot),
-        candidates,
-      },
-    ];
+    return snapshot === undefined ? [] : [newEntry(flag, providerOf(house, flag), snapshot, change.to, seen.get(flag.flag) ?? [])];
   });
   const event: LaunchEvent = {
     kind: 'remembered',

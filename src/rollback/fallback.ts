@@ -9,7 +9,7 @@ import { holdInFallback } from '../store/people.ts';
 import type { NewEntry } from '../store/entries.ts';
 import { markApplied } from '../store/stages.ts';
 import { agreed, ask } from './ask.ts';
-import { drawFor, look, valuesOf } from './look.ts';
+import { drawFor, look, newEntry } from './look.ts';
 
 /** The changes that a stage asks for when it alone is rolled back. */
 export function fallbackOf(stage: Stage | undefined): readonly FlagChange[] {
@@ -40,18 +40,7 @@ async function remember(house: House, view: RollbackView, stage: string, changes
       const flag = refOf(view, change.flag);
       const provider = providerOf(flag);
       const snapshot = snapshots.get(flag.flag) ?? (await provider.read(flag, signal));
-      const candidates = now.get(flag.flag) ?? [];
-      return {
-        flag: flag.flag,
-        provider: flag.provider,
-        unit: provider.unit(flag),
-        key: flag.key,
-        snapshot,
-        target: change.to,
-        before: valuesOf(candidates),
-        undo: provider.undo(flag, snapshot),
-        candidates,
-      };
+      return newEntry(flag, provider, snapshot, change.to, now.get(flag.flag) ?? []);
     }),
   );
   return rememberFallback(house.store, view.launch, stage, entries);

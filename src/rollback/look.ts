@@ -4,6 +4,8 @@ import type { FlagRef, Plan } from '../core/plan.ts';
 import type { Candidate } from '../core/subject.ts';
 import { draw, idOf, type Drawn } from '../core/witness.ts';
 import type { House } from '../house.ts';
+import type { FlagProvider, Snapshot } from '../providers/provider.ts';
+import type { NewEntry } from '../store/entries.ts';
 import { agreed, ask } from './ask.ts';
 
 /** Every exposure that a plan may ever give a flag, its fallbacks included. */
@@ -46,6 +48,21 @@ export async function look(
 }
 
 /** Values by subject, as the journal keeps them. */
-export function valuesOf(candidates: readonly Candidate[]): Readonly<Record<string, FlagValue>> {
+function valuesOf(candidates: readonly Candidate[]): Readonly<Record<string, FlagValue>> {
   return Object.fromEntries(candidates.map((candidate) => [idOf(candidate.subject), candidate.baseline]));
+}
+
+/** What the journal keeps of a flag before it is touched: as it stands, what its candidates get, and how a person takes the change back. */
+export function newEntry(flag: FlagRef, provider: FlagProvider, snapshot: Snapshot, target: Exposure, candidates: readonly Candidate[]): NewEntry {
+  return {
+    flag: flag.flag,
+    provider: flag.provider,
+    unit: provider.unit(flag),
+    key: flag.key,
+    snapshot,
+    target,
+    before: valuesOf(candidates),
+    undo: provider.undo(flag, snapshot),
+    candidates,
+  };
 }

@@ -18,8 +18,7 @@ import {
   type RollbackView,
 } from '../store/journal.ts';
 import { endLaunch, markStuck, page } from '../store/launches.ts';
-import { scopeOf } from '../store/request.ts';
-import { requestRollback } from '../store/request.ts';
+import { requestRollback, scopeOf } from '../store/request.ts';
 import { writeFallback } from './fallback.ts';
 import { claimOf, judgeClaims } from './proof.ts';
 
