@@ -62,6 +62,8 @@ module.exports = {
       'src/providers/provider.ts',
       'src/core/',
       'src/http.ts',
+      'src/redact.ts',
+      'src/batch.ts',
       'src/flags/',
     ]),
     only('a-source-knows-its-own-folder', '^src/sources/[^/]+/', ['src/sources/', 'src/providers/provider.ts', 'src/core/', 'src/http.ts']),

@@ -1,6 +1,7 @@
 import { CancelledFailure, Context } from '@temporalio/activity';
 import type { House } from '../src/house.ts';
 import type { Owed } from '../src/watch/watch.ts';
+import { isInDoubt } from '../src/rollback/patrol.ts';
 import { runWatch, type WatchEnd } from '../src/watch/watcher.ts';
 import { again } from './failures.ts';
 
@@ -37,6 +38,8 @@ export function openWatching(house: House, shutDown: AbortSignal, loops: Set<Pro
         const end = await Promise.race([loop, context.cancelled]);
         if (end === 'shut-down') throw again('this worker shuts down; the next one watches on', 100);
         if (end === 'unknown') throw again(`there is no launch ${launch} yet`);
+        // Temporal may have been away for all of the rollback: its patrol is its own.
+        if (end === 'over' && (await isInDoubt(house.store, launch))) house.nudge.stopped(launch);
         return end;
       } catch (error) {
         if (error instanceof CancelledFailure) house.log.warn({ launch, reason: error.message }, 'Temporal has let go of the watcher; watching goes on');

@@ -56,7 +56,7 @@ export function inWords(event: LaunchEvent): string | undefined {
       return `! STUCK: ${event.remainder.join(', ')}`;
     case 'relapsed':
       return `! relapsed: ${event.flags.join(', ')}`;
-    case 'drift':
+    case 'drifted':
       return `! ${event.flag} was changed by ${event.who}`;
     case 'gap':
       return `! ${event.gate} was not asked from ${event.from} to ${event.to}`;

@@ -92,7 +92,12 @@ export type LaunchEvent = { readonly at: string; readonly by: string } & (
   | { readonly kind: 'resumed'; readonly reason: string }
   | { readonly kind: 'frozen'; readonly stage: string; readonly reason: string; readonly until: string }
   | { readonly kind: 'thawed'; readonly stage: string }
-  | { readonly kind: 'remembered'; readonly stage: string; readonly flags: readonly (FlagMark & { readonly to: Exposure })[] }
+  | {
+      readonly kind: 'remembered';
+      readonly stage: string;
+      /** `undo` is the command by which a person takes the change back. */
+      readonly flags: readonly (FlagMark & { readonly to: Exposure; readonly undo?: string })[];
+    }
   | { readonly kind: 'shifted'; readonly stage: string; readonly flags: readonly FlagMark[] }
   | { readonly kind: 'witnessed'; readonly stage: string; readonly proofs: readonly FlagProof[] }
   | { readonly kind: 'gate'; readonly gate: string; readonly stage?: string; readonly verdict: Verdict }
@@ -116,12 +121,37 @@ export type LaunchEvent = { readonly at: string; readonly by: string } & (
       readonly seconds: number;
       readonly verifiedAt: string;
     }
-  | { readonly kind: 'relapsed'; readonly flags: readonly string[] }
+  /** Some flags are proven back while others are not yet; `seconds` as in `rollback-proven`. */
+  | {
+      readonly kind: 'part-proven';
+      readonly scope: Scope;
+      readonly provider: string;
+      readonly hand: string;
+      readonly proofs: readonly FlagProof[];
+      readonly seconds: number;
+      readonly verifiedAt: string;
+    }
+  /** `patrol`: found by the patrol after a rollback that left a hand's answer unknown. */
+  | { readonly kind: 'relapsed'; readonly flags: readonly string[]; readonly patrol?: boolean }
   | { readonly kind: 'paged'; readonly about: string; readonly text: string; readonly commands: readonly string[] }
   | { readonly kind: 'stuck'; readonly remainder: readonly string[] }
   | { readonly kind: 'put-back-by-hand'; readonly reason: string }
   | { readonly kind: 'concluded'; readonly reason: string }
-  | { readonly kind: 'drift'; readonly flag: string; readonly found: Exposure; readonly expected: Exposure; readonly who: string }
+  /** Somebody else changed a flag of a live launch: `before` is how the launch left it, `now` how it was found at `revision`. `holds` when its exposure is no longer ours. */
+  | {
+      readonly kind: 'drifted';
+      readonly flag: string;
+      readonly provider: string;
+      readonly key: string;
+      readonly revision: string;
+      readonly who: string;
+      /** The vendor's own words for the change, and when it was made, where it tells. */
+      readonly what?: string;
+      readonly changedAt?: string;
+      readonly before: Exposure;
+      readonly now: Exposure;
+      readonly holds: boolean;
+    }
   | { readonly kind: 'ended'; readonly outcome: Outcome; readonly scope?: Scope; readonly why: string }
 );
 

@@ -46,7 +46,7 @@ export interface StageFold {
   readonly seal?: string;
   readonly evidence: readonly GateRecord[];
   readonly signatures: readonly SignatureFact[];
-  readonly before: readonly (FlagMark & { readonly to: Exposure })[];
+  readonly before: readonly (FlagMark & { readonly to: Exposure; readonly undo?: string })[];
   readonly after: readonly FlagMark[];
   readonly proofs: readonly FlagProof[];
   readonly earned?: Millis;
@@ -76,6 +76,8 @@ export interface RollbackFold {
   readonly recordedAt: string;
   readonly restored: readonly (FlagMark & { readonly outcome: string; readonly at: string; readonly hand: string })[];
   readonly proofs: readonly FlagProof[];
+  /** What was proven back while the rest was not yet, with its own clock. */
+  readonly parts: readonly { readonly provider: string; readonly flags: readonly string[]; readonly seconds: number; readonly verifiedAt: string }[];
   readonly relapses: number;
   readonly verifiedAt?: string;
   readonly seconds?: number;
@@ -94,6 +96,8 @@ export interface LaunchFold {
   readonly gates: ReadonlyMap<string, Verdict>;
   readonly flags: readonly FlagFold[];
   readonly rollbacks: readonly RollbackFold[];
+  /** Changes made by others to flags that this launch had written. */
+  readonly drifts: readonly EventOf<'drifted'>[];
   readonly noGo?: {
     readonly stage: string;
     readonly person: string;
@@ -113,10 +117,11 @@ export interface LaunchFold {
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
-type Draft = Omit<Writable<LaunchFold>, 'stages' | 'flags' | 'rollbacks' | 'items' | 'gates'> & {
+type Draft = Omit<Writable<LaunchFold>, 'stages' | 'flags' | 'rollbacks' | 'drifts' | 'items' | 'gates'> & {
   stages: Map<string, Writable<StageFold>>;
   flags: Map<string, Writable<FlagFold>>;
   rollbacks: Writable<RollbackFold>[];
+  drifts: EventOf<'drifted'>[];
   items: Map<string, ItemFact>;
   gates: Map<string, Verdict>;
 };
@@ -213,7 +218,7 @@ function remembered(draft: Draft, event: EventOf<'remembered'>): void {
 
 function requested(draft: Draft, event: EventOf<'rollback-requested'>, recordedAt: string): void {
   const { scope, cause, by, at } = event;
-  draft.rollbacks.push({ scope, cause, by, requestedAt: at, recordedAt, restored: [], proofs: [], relapses: 0 });
+  draft.rollbacks.push({ scope, cause, by, requestedAt: at, recordedAt, restored: [], proofs: [], parts: [], relapses: 0 });
   for (const flag of draft.flags.values()) if (flag.touched) flag.verified = false;
   // A wider request takes a stuck launch up again.
   if (draft.outcome === 'stuck') drop(draft, 'outcome');
@@ -233,6 +238,20 @@ function proven(draft: Draft, event: EventOf<'rollback-proven'>): void {
   drop(draft, 'stuck');
 }
 
+function partProven(draft: Draft, event: EventOf<'part-proven'>): void {
+  const { provider, proofs, seconds, verifiedAt } = event;
+  const rollback = draft.rollbacks.find((one) => sameScope(one.scope, event.scope));
+  if (rollback !== undefined) rollback.parts = [...rollback.parts, { provider, flags: proofs.map((proof) => proof.flag), seconds, verifiedAt }];
+  prove(draft, proofs);
+}
+
+/** Someone else's change: the flag stands as they left it, and what was seen of it is seen no more. */
+function drifted(draft: Draft, event: EventOf<'drifted'>): void {
+  draft.drifts.push(event);
+  const { flag, provider, key, revision, now } = event;
+  Object.assign(flagOf(draft, event), { now: { flag, provider, key, revision, exposure: now }, ...(event.holds ? { verified: false } : {}) });
+}
+
 function relapsed(draft: Draft, event: EventOf<'relapsed'>): void {
   const rollback =
     draft.rollbacks.find((one) => one.scope.kind === 'launch' && one.verifiedAt !== undefined) ??
@@ -241,6 +260,12 @@ function relapsed(draft: Draft, event: EventOf<'relapsed'>): void {
     rollback.relapses += 1;
     drop(rollback, 'verifiedAt');
     drop(rollback, 'seconds');
+    rollback.parts = rollback.parts.filter((part) => !part.flags.some((flag) => event.flags.includes(flag)));
+  }
+  // A patrol may find it after the end: the launch is rolling back again.
+  if (draft.outcome === 'rolled-back') {
+    drop(draft, 'outcome');
+    drop(draft, 'ended');
   }
   for (const name of event.flags) {
     const flag = draft.flags.get(name);
@@ -325,11 +350,12 @@ function apply(draft: Draft, event: LaunchEvent, seq: number, recordedAt: string
       draft.stuck = event.remainder;
       draft.outcome = 'stuck';
       return;
-    case 'drift': {
-      const flag = draft.flags.get(event.flag);
-      if (flag !== undefined) flag.verified = false;
+    case 'drifted':
+      drifted(draft, event);
       return;
-    }
+    case 'part-proven':
+      partProven(draft, event);
+      return;
     case 'ended':
       draft.outcome = event.outcome;
       draft.ended = event;
@@ -356,6 +382,7 @@ export function fold(events: readonly Pick<LoggedEvent, 'seq' | 'recordedAt' | '
     gates: new Map(),
     flags: new Map(),
     rollbacks: [],
+    drifts: [],
     lastSeq: 0,
     head: '0'.repeat(64),
   };
@@ -387,4 +414,14 @@ export function movedFlags(launch: LaunchFold): readonly FlagFold[] {
   return launch.flags.filter(
     (flag) => flag.touched && flag.now !== undefined && (flag.before === undefined || !sameExposure(flag.now.exposure, flag.before.exposure)),
   );
+}
+
+/** The flags that an unproven rollback has not proven back yet; none while no rollback is open. */
+export function remainderOf(launch: LaunchFold): readonly FlagFold[] {
+  const open = launch.rollbacks.filter((one) => one.verifiedAt === undefined);
+  const covers = (flag: string) =>
+    open.some(
+      ({ scope }) => scope.kind === 'launch' || launch.stages.some((stage) => stage.id === scope.stage && stage.before.some((mark) => mark.flag === flag)),
+    );
+  return launch.flags.filter((flag) => flag.touched && !flag.verified && covers(flag.flag));
 }

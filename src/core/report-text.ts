@@ -57,6 +57,7 @@ function sections(report: Report): Section[] {
     one.requestedAt,
     one.verifiedAt ?? 'not proven',
     one.seconds === undefined ? '' : `${one.seconds} s of ${one.promised} s`,
+    one.parts.map((part) => `${part.provider} ${part.seconds} s: ${part.flags.join(', ')}`).join('; '),
     String(one.relapses),
   ]);
   const all: readonly (Section | undefined)[] = [
@@ -93,7 +94,21 @@ function sections(report: Report): Section[] {
     },
     { heading: 'Flags', table: { head: ['flag', 'lives', 'before', 'after', 'seen by users'], rows: report.flags.map(flagRow) } },
     { heading: 'Writes', table: { head: ['at', 'flag', 'stage', 'exposure', 'revision', 'outcome'], rows: writes } },
-    { heading: 'Rollbacks', table: { head: ['scope', 'why', 'by', 'asked', 'proven', 'clock', 'relapses'], rows: rollbacks } },
+    { heading: 'Rollbacks', table: { head: ['scope', 'why', 'by', 'asked', 'proven', 'clock', 'proven before the rest', 'relapses'], rows: rollbacks } },
+    {
+      heading: 'Not proven back',
+      table: {
+        head: ['flag', 'lives', 'was', 'command that puts it back'],
+        rows: report.remainder.map((one) => [one.flag, `${one.provider} ${one.key}`, one.was ?? '', one.undo ?? '']),
+      },
+    },
+    {
+      heading: 'Changed by others',
+      table: {
+        head: ['at', 'flag', 'provider', 'who', 'what', 'this launch left it', 'found', 'held'],
+        rows: report.drifts.map((one) => [one.at, one.flag, one.provider, one.who, one.what ?? '', one.before, one.now, one.held ? 'yes' : 'no']),
+      },
+    },
     { heading: 'Timeline', table: { head: ['event', 'at', 'by', 'what'], rows: report.timeline.map((one) => [String(one.seq), one.at, one.by, one.text]) } },
     { heading: 'Chain', lines: [`${report.chain.events} events, head ${report.chain.head}`] },
   ];

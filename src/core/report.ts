@@ -1,6 +1,6 @@
 import type { FlagProof, GateRecord, LaunchEvent, LoggedEvent, Outcome, State } from './event.ts';
 import { describe } from './exposure.ts';
-import { fold, type ItemFact, type LaunchFold, type SignatureFact } from './fold.ts';
+import { fold, remainderOf, type ItemFact, type LaunchFold, type SignatureFact } from './fold.ts';
 import { describeCause, describeWhen, headline } from './headline.ts';
 import { describeMillis } from './bound.ts';
 import type { Millis } from './plan.ts';
@@ -43,6 +43,29 @@ export interface ReportRollback {
   readonly seconds?: number;
   readonly promised: number;
   readonly relapses: number;
+  /** What was proven before the rest, by provider, with its own seconds. */
+  readonly parts: readonly { readonly provider: string; readonly flags: readonly string[]; readonly seconds: number }[];
+}
+
+/** A flag that a rollback has not proven back: where it lives, what it was, and the command that a person can paste. */
+export interface ReportLeft {
+  readonly flag: string;
+  readonly provider: string;
+  readonly key: string;
+  readonly was?: string;
+  readonly undo?: string;
+}
+
+/** A change that somebody else made to a flag while the launch was live. */
+export interface ReportDrift {
+  readonly at: string;
+  readonly flag: string;
+  readonly provider: string;
+  readonly who: string;
+  readonly what?: string;
+  readonly before: string;
+  readonly now: string;
+  readonly held: boolean;
 }
 
 /** A stage: its times, what it earned, its signatures (struck-out ones too) and the gates' records. */
@@ -80,6 +103,9 @@ export interface Report {
   readonly gaps: readonly { readonly gate: string; readonly from: string; readonly to: string; readonly lookedBack: boolean }[];
   readonly flags: readonly ReportFlag[];
   readonly rollbacks: readonly ReportRollback[];
+  /** Exactly what is not proven back; empty once every rollback is. */
+  readonly remainder: readonly ReportLeft[];
+  readonly drifts: readonly ReportDrift[];
   readonly timeline: readonly { readonly seq: number; readonly at: string; readonly by: string; readonly kind: string; readonly text: string }[];
   readonly chain: { readonly events: number; readonly head: string };
   readonly links: readonly ReportLink[];
@@ -96,6 +122,12 @@ function proofText(proofs: readonly FlagProof[]): string {
   return proofs
     .map((proof) => `${proof.flag} ${proof.agreed} of ${proof.asked} at ${proof.instances.length} instance${proof.instances.length === 1 ? '' : 's'}`)
     .join(', ');
+}
+
+/** Who changed a flag, from what to what, in the vendor's own words where it tells. */
+export function describeDrift(event: Extract<LaunchEvent, { kind: 'drifted' }>): string {
+  const values = event.holds ? ` from ${describe(event.before)} to ${describe(event.now)}` : '';
+  return `${event.flag} (${event.provider}) was changed${values} by ${event.who}${event.what === undefined ? '' : `: ${event.what}`}`;
 }
 
 /** One event in one sentence: what a timeline and a message say of it. */
@@ -145,8 +177,10 @@ export function describeEvent(event: LaunchEvent): string {
       return `written back by ${event.hand}: ${event.flags.map((mark) => `${mark.flag} ${describe(mark.exposure)}${mark.outcome === 'restored' ? '' : ` (${mark.outcome})`}`).join(', ')}`;
     case 'rollback-proven':
       return `proven in ${event.seconds} s: ${proofText(event.proofs)}`;
+    case 'part-proven':
+      return `${event.provider} proven in ${event.seconds} s, the rest is not yet: ${proofText(event.proofs)}`;
     case 'relapsed':
-      return `not back after all: ${event.flags.join(', ')}`;
+      return `not back after all${event.patrol === true ? ', found by the patrol' : ''}: ${event.flags.join(', ')}`;
     case 'paged':
       return `paged about ${event.about}: ${event.text}${event.commands.length === 0 ? '' : ` Do: ${event.commands.join(' ; ')}`}`;
     case 'stuck':
@@ -155,8 +189,8 @@ export function describeEvent(event: LaunchEvent): string {
       return `put back by hand: ${event.reason}`;
     case 'concluded':
       return `concluded: ${event.reason}`;
-    case 'drift':
-      return `${event.flag} was changed by ${event.who}: found ${describe(event.found)}, expected ${describe(event.expected)}`;
+    case 'drifted':
+      return event.holds ? describeDrift(event) : `${describeDrift(event)}; who sees it is as this launch left it`;
     case 'ended':
       return `ended ${event.outcome}: ${event.why}`;
     default:
@@ -218,6 +252,25 @@ function stagesOf(launch: LaunchFold): ReportStage[] {
   }));
 }
 
+function remainder(launch: LaunchFold): ReportLeft[] {
+  const undo = new Map(
+    launch.stages
+      .flatMap((stage) => stage.before)
+      .reverse()
+      .map((mark) => [mark.flag, mark.undo]),
+  );
+  return remainderOf(launch).map(({ flag, provider, key, before }) => {
+    const command = undo.get(flag);
+    return {
+      flag,
+      provider,
+      key,
+      ...(before === undefined ? {} : { was: describe(before.exposure) }),
+      ...(command === undefined ? {} : { undo: command }),
+    };
+  });
+}
+
 /** Folds a launch's links, in order, into its report: the same links give the same report, byte for byte. Throws where a body is not JSON. */
 export function report(links: readonly ReportLink[]): Report {
   const events: readonly Logged[] = links.map(({ seq, recordedAt, body, hash }) => ({ seq, recordedAt, hash, event: JSON.parse(body) as LaunchEvent }));
@@ -242,7 +295,7 @@ export function report(links: readonly ReportLink[]): Report {
     verdicts: events.flatMap(({ seq, event }) => (event.kind === 'gate' ? [{ seq, gate: event.gate, verdict: event.verdict }] : [])),
     gaps: events.flatMap(({ event }) => (event.kind === 'gap' ? [{ gate: event.gate, from: event.from, to: event.to, lookedBack: event.lookedBack }] : [])),
     flags: flagsOf(launch, events),
-    rollbacks: launch.rollbacks.map(({ scope, cause, by, requestedAt, verifiedAt, seconds, relapses }) => ({
+    rollbacks: launch.rollbacks.map(({ scope, cause, by, requestedAt, verifiedAt, seconds, relapses, parts }) => ({
       scope: scope.kind === 'launch' ? 'launch' : `stage ${scope.stage}`,
       why: describeCause(cause),
       by,
@@ -251,6 +304,18 @@ export function report(links: readonly ReportLink[]): Report {
       ...(seconds === undefined ? {} : { seconds }),
       promised: PROMISED,
       relapses,
+      parts: parts.map((part) => ({ provider: part.provider, flags: part.flags, seconds: part.seconds })),
+    })),
+    remainder: remainder(launch),
+    drifts: launch.drifts.map(({ at, flag, provider, who, what, before, now, holds }) => ({
+      at,
+      flag,
+      provider,
+      who,
+      ...(what === undefined ? {} : { what }),
+      before: describe(before),
+      now: describe(now),
+      held: holds,
     })),
     timeline: events.map(({ seq, event }) => ({ seq, at: event.at, by: event.by, kind: event.kind, text: describeEvent(event) })),
     chain: { events: links.length, head: launch.head },

@@ -15,6 +15,8 @@ export interface FlagRestore {
   readonly change: string;
   readonly by: string;
   readonly comment: string;
+  /** Asked right before each sending; what it throws stops it. */
+  readonly stillWanted?: (() => Promise<void>) | undefined;
 }
 
 /** What became of it; `kept` and `foreign` are somebody else's value that stays, with who wrote it. */
@@ -113,6 +115,7 @@ export async function restoreFlags(entries: readonly FlagRestore[], send: SendRe
       return sent === undefined ? [] : [{ entry, sent }];
     });
     if (sending.length === 0) return;
+    await Promise.all(sending.map(async ({ entry }) => entry.stillWanted?.()));
     const answers = new Map(
       (
         await send(

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Exposure, Listed } from '../core/exposure.ts';
 import { Drift, Retryable, Terminal } from '../core/failure.ts';
-import { batched } from './batch.ts';
+import { batched } from '../batch.ts';
 import { openDatabase, type Database, type FlagLog, type Statement } from './database.ts';
 import { stateOf, type Flag, type FlagChangeEntry, type Segment } from './flag.ts';
 import { readHistory, type HistoryPage } from './history.ts';

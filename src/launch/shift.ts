@@ -8,6 +8,7 @@ import type { House } from '../house.ts';
 import type { Change, FlagProvider, Snapshot } from '../providers/provider.ts';
 import { agreed, ask } from '../rollback/ask.ts';
 import { drawFor, look, newEntry } from '../rollback/look.ts';
+import { Fenced, sent } from '../rollback/sending.ts';
 import { rollbackState, type JournalEntry, type RollbackView } from '../store/journal.ts';
 import type { NewEntry } from '../store/entries.ts';
 import { requestRollback } from '../store/request.ts';
@@ -89,6 +90,7 @@ export async function remember(house: House, launch: string, stageId: string): P
       revision: entry.snapshot.revision,
       exposure: entry.snapshot.exposure,
       to: entry.target,
+      undo: entry.undo,
     })),
   };
   const checked = new Set(
@@ -106,12 +108,12 @@ async function writeUnit(house: House, view: RollbackView, stageId: string, prov
     by: 'gonogo',
     comment: `${view.launch}, stage ${stageId}`,
     stillWanted: async () => {
-      if (!(await stillWanted(house.store, view.launch))) throw new Fenced();
+      if (!(await stillWanted(house.store, view.launch))) throw new Fenced('a rollback was asked for: nothing is written past it');
     },
   }));
   const began = performance.now();
   try {
-    const written = await provider.write(changes, AbortSignal.timeout(CALL));
+    const written = await sent(house.store, view.launch, provider, entries, () => provider.write(changes, AbortSignal.timeout(CALL)));
     house.meter.providerCall(entries[0]?.provider ?? '', 'write', true, (performance.now() - began) / 1_000);
     // A write of ours that is repeated is answered with what stands now: where that is not ours any more, its revision is not either.
     const marks = entries.flatMap((entry, index) => {
@@ -124,9 +126,6 @@ async function writeUnit(house: House, view: RollbackView, stageId: string, prov
     throw error;
   }
 }
-
-/** A rollback was asked for: nothing is written past it. A stop, not an error. */
-class Fenced extends Error {}
 
 /** What became of a stage's writes. */
 export type Shifted = 'shifted' | 'stopped' | 'drifted';

@@ -9,12 +9,12 @@ export type Wanted = 'all' | 'important' | 'pages';
 
 /** Kinds of events that people hear of at all. */
 export const NEWSWORTHY: readonly EventKind[] = [
-  ...(['opened', 'stage-opened', 'signed', 'reopened', 'held', 'resumed', 'frozen', 'shifted', 'baked', 'watching', 'drift'] as const),
-  ...(['rollback-requested', 'rollback-proven', 'relapsed', 'paged', 'stuck', 'put-back-by-hand', 'concluded', 'ended'] as const),
+  ...(['opened', 'stage-opened', 'signed', 'reopened', 'held', 'resumed', 'frozen', 'shifted', 'baked', 'watching', 'drifted'] as const),
+  ...(['rollback-requested', 'part-proven', 'rollback-proven', 'relapsed', 'paged', 'stuck', 'put-back-by-hand', 'concluded', 'ended'] as const),
 ];
 
 const PAGES = new Set<EventKind>(['rollback-requested', 'relapsed', 'paged', 'stuck']);
-const IMPORTANT = new Set<EventKind>(['opened', 'held', 'drift', 'rollback-proven', 'put-back-by-hand', 'concluded', 'ended']);
+const IMPORTANT = new Set<EventKind>(['opened', 'held', 'drifted', 'part-proven', 'rollback-proven', 'put-back-by-hand', 'concluded', 'ended']);
 
 /** Whether an event wakes someone. */
 export function urgencyOf(event: LaunchEvent): News['urgency'] {

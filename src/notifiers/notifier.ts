@@ -1,3 +1,5 @@
+import type { Problem } from '../providers/provider.ts';
+
 /** Something people should hear: a headline first, then the facts; `page` wakes someone. */
 export interface News {
   readonly launch: string;
@@ -15,5 +17,7 @@ export interface News {
 export interface Notifier {
   readonly kind: string;
   announce(news: News, key: string, signal: AbortSignal): Promise<void>;
+  /** Whether news would arrive, as far as that can be known without sending any. Throws Terminal or Retryable. */
+  check(signal: AbortSignal): Promise<readonly Problem[]>;
   close(): Promise<void>;
 }

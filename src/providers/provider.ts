@@ -5,6 +5,8 @@ import type { FlagRef } from '../core/plan.ts';
 /** What a provider can do; a plan that asks for more is refused at launch. */
 export interface Capabilities {
   readonly share: boolean;
+  /** The smallest step of a share, percent; undefined where any share can be drawn. */
+  readonly shareStep?: number;
   readonly lists: boolean;
   readonly values: boolean;
   /** Writes are refused by the vendor when the flag is not at the expected revision. */
@@ -55,6 +57,8 @@ export interface RestoreEntry {
   readonly change: string;
   readonly by: string;
   readonly comment: string;
+  /** Called right before EACH sending, a second try's too; throws when a wider rollback, or the launch's end, has overtaken this hand: let that pass as it is, and send nothing. Missing where nobody can be asked. */
+  readonly stillWanted?: () => Promise<void>;
 }
 
 /**
@@ -66,6 +70,13 @@ export type Restored =
   | { readonly flag: string; readonly kind: 'restored'; readonly revision: string; readonly wrote: boolean }
   | { readonly flag: string; readonly kind: 'kept' | 'foreign'; readonly revision: string; readonly exposure: Exposure; readonly who: string }
   | { readonly flag: string; readonly kind: 'failed'; readonly error: Error };
+
+/** A flag's newest change at the vendor, as far as the vendor tells. `what` is the vendor's own words for it, `at` an ISO instant. */
+export interface LastChange {
+  readonly who: string;
+  readonly what: string;
+  readonly at?: string;
+}
 
 /** Where flags live. */
 export interface FlagProvider {
@@ -81,6 +92,8 @@ export interface FlagProvider {
   write(changes: readonly Change[], signal: AbortSignal): Promise<readonly Snapshot[]>;
   /** One unit's entries put back; decides by `restoreDecision` of core/journal. Throws Retryable when nothing could be done. */
   restore(entries: readonly RestoreEntry[], signal: AbortSignal): Promise<readonly Restored[]>;
+  /** Who changed the flag last, and what they did; undefined when the vendor does not say. Asked when a flag is not as we left it. Throws Terminal, Retryable. */
+  lastChange(flag: FlagRef, signal: AbortSignal): Promise<LastChange | undefined>;
   /** The command that a person can paste when we cannot. Holds references to secrets, never a secret. */
   undo(flag: FlagRef, snapshot: Snapshot): string;
   close(): Promise<void>;

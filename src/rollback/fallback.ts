@@ -10,6 +10,7 @@ import type { NewEntry } from '../store/entries.ts';
 import { markApplied } from '../store/stages.ts';
 import { agreed, ask } from './ask.ts';
 import { drawFor, look, newEntry } from './look.ts';
+import { sent } from './sending.ts';
 
 /** The changes that a stage asks for when it alone is rolled back. */
 export function fallbackOf(stage: Stage | undefined): readonly FlagChange[] {
@@ -69,7 +70,7 @@ async function write(house: House, view: RollbackView, entries: readonly Journal
           if (!(await fallbackWanted(house.store, view.launch))) throw new Drift(entry.flag, 'the whole launch is rolled back by now');
         },
       }));
-      const written = await provider.write(changes, AbortSignal.timeout(CALL));
+      const written = await sent(house.store, view.launch, provider, unit, () => provider.write(changes, AbortSignal.timeout(CALL)));
       const marks = unit.flatMap((entry, index) => (written[index] === undefined ? [] : [{ flag: entry.flag, revision: written[index].revision }]));
       await markApplied(house.store, view.launch, unit[0]?.stage ?? '', marks);
     }),

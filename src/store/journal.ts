@@ -29,6 +29,10 @@ export interface JournalEntry {
   readonly witnesses?: readonly Subject[];
   readonly undo: string;
   readonly appliedAt?: number;
+  /** When a hand last said that it writes it, ms by the database's clock. */
+  readonly touchedAt?: number;
+  /** A write of it was sent and no answer is known: a hand may still be frozen before it. Counted only where the provider cannot fence. */
+  readonly unanswered?: boolean;
 }
 
 /** A rollback asked for: its scope's own clock and proof. Times in ms by the database's clock, `firstBadAt` judged time. */
@@ -52,6 +56,8 @@ export interface RollbackView {
   readonly order: Order;
   /** The database's clock, ms. */
   readonly now: number;
+  /** This process's monotonic clock (ms) right before the database was asked: how old the view is at most. */
+  readonly askedAt: number;
   readonly requests: readonly RequestRow[];
   readonly journal: readonly JournalEntry[];
   readonly candidates: Readonly<Record<string, readonly Candidate[]>>;
@@ -81,6 +87,8 @@ function entryOf(raw: Raw): JournalEntry {
     ...optional('restoredAs', raw['restored_as'] as string | null),
     ...optional('witnesses', raw['witnesses'] as readonly Subject[] | null),
     ...optional('appliedAt', ms(raw['applied_at'])),
+    ...optional('touchedAt', ms(raw['touched_at'])),
+    ...((raw['sends'] as number) > (raw['answers'] as number) ? { unanswered: true } : {}),
   };
 }
 
@@ -99,14 +107,15 @@ function requestOf(raw: Raw): RequestRow {
   };
 }
 
-/** The document of `rollback_state`, typed. */
-export function rollbackView(raw: unknown): RollbackView {
+/** The document of `rollback_state`, typed; asked for at `askedAt` of the monotonic clock. */
+export function rollbackView(raw: unknown, askedAt: number): RollbackView {
   const view = raw as Raw;
   return {
     launch: view['launch'] as string,
     state: view['state'] as State,
     order: view['order'] as Order,
     now: ms(view['now']) ?? 0,
+    askedAt,
     requests: (view['requests'] as Raw[]).map(requestOf),
     journal: (view['journal'] as Raw[]).map(entryOf),
     candidates: view['candidates'] as RollbackView['candidates'],
@@ -116,8 +125,9 @@ export function rollbackView(raw: unknown): RollbackView {
 
 /** Requests, journal, order and candidates of a launch, by the rollback's own pool. Undefined when there is no such launch. */
 export async function rollbackState(store: Store, launch: string): Promise<RollbackView | undefined> {
+  const askedAt = performance.now();
   const [row] = await store.urgent('select rollback_state($1) as view', [launch], 'rollback_state');
-  return row?.['view'] === null || row === undefined ? undefined : rollbackView(row['view']);
+  return row?.['view'] === null || row === undefined ? undefined : rollbackView(row['view'], askedAt);
 }
 
 /** A hand says that it is about to write a unit: whether it may (nobody else touched it within `takes` ms), and the widest scope right now. */
@@ -182,24 +192,32 @@ export async function finishRollback(
   restored: { readonly marks: readonly RestoredMark[]; readonly event: LaunchEvent },
   proven: { readonly scope: string; readonly flags: readonly string[]; readonly verifiedAt: number; readonly event: LaunchEvent },
 ): Promise<boolean> {
-  const [row] = await store.urgent(
-    'select finish_rollback($1, $2, $3, $4, $5, $6, $7) as proven',
-    [
-      launch,
-      JSON.stringify(restored.marks),
-      bodyOf(restored.event),
-      proven.scope,
-      JSON.stringify(proven.flags),
-      new Date(proven.verifiedAt),
-      bodyOf(proven.event),
-    ],
-    'finish_rollback',
-  );
-  return row?.['proven'] as boolean;
+  const proved = await store.together({
+    call: 'finish',
+    launch,
+    with: [restored.marks, bodyOf(restored.event), proven.scope, proven.flags, new Date(proven.verifiedAt).toISOString(), bodyOf(proven.event)],
+  });
+  return proved as boolean;
 }
 
 /** Takes a proof back after a relapse: the flags are tried again. False when the launch is over or the request was not proven. */
 export async function unprove(store: Store, launch: string, scope: string, flags: readonly string[], event: LaunchEvent): Promise<boolean> {
   const [row] = await store.urgent('select unprove($1, $2, $3, $4) as done', [launch, scope, JSON.stringify(flags), bodyOf(event)], 'unprove');
   return row?.['done'] as boolean;
+}
+
+/** Marks flags `proven` where they are `restored`, while the rest of the rollback is not; the event is written only if one moved. */
+export async function markPartProven(store: Store, launch: string, scope: string, flags: readonly string[], event: LaunchEvent): Promise<boolean> {
+  const [row] = await store.urgent(
+    'select mark_part_proven($1, $2, $3, $4) as moved',
+    [launch, scope, JSON.stringify(flags), bodyOf(event)],
+    'mark_part_proven',
+  );
+  return row?.['moved'] === true;
+}
+
+/** Flags that were written back or proven are not so after all, while the rest is still tried: they are put back again. */
+export async function relapsePart(store: Store, launch: string, scope: string, flags: readonly string[], event: LaunchEvent): Promise<boolean> {
+  const [row] = await store.urgent('select relapse_part($1, $2, $3, $4) as moved', [launch, scope, JSON.stringify(flags), bodyOf(event)], 'relapse_part');
+  return row?.['moved'] === true;
 }

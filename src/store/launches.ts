@@ -3,6 +3,7 @@ import type { LaunchEvent, Outcome, State } from '../core/event.ts';
 import type { Order } from '../core/plan.ts';
 import { stateOf, WATCH } from '../core/state.ts';
 import { appendEvent, type Db } from './events.ts';
+import { releaseLocks } from './patrol.ts';
 import type { Store } from './store.ts';
 
 /** A launch's id, kept for whoever comes with the same Idempotency-Key. */
@@ -198,15 +199,9 @@ async function againstLaunched(tx: Db, launch: string, now: Date): Promise<Ended
 /**
  * Ends a launch, in one transaction under its row's lock: `launched` only with no request and every armed gate passing
  * past the end; `rolled-back` and `aborted` only when every request is proven. Locks are released with it, or kept
- * until `keepLocksUntil` while a patrol still walks.
+ * for a quarter of an hour where a patrol still walks.
  */
-export async function endLaunch(
-  store: Store,
-  launch: string,
-  outcome: 'launched' | 'rolled-back' | 'aborted',
-  event: LaunchEvent,
-  keepLocksUntil?: Date,
-): Promise<Ended> {
+export async function endLaunch(store: Store, launch: string, outcome: 'launched' | 'rolled-back' | 'aborted', event: LaunchEvent): Promise<Ended> {
   return store.db.transaction().execute(async (tx) => {
     const row = await lockLaunch(tx, launch);
     if (row === undefined) throw new Error(`launch ${launch} does not exist`);
@@ -218,17 +213,27 @@ export async function endLaunch(
       const open = await tx.selectFrom('rollback_request').select('scope').where('launch', '=', launch).where('proven_at', 'is', null).executeTakeFirst();
       if (open !== undefined) return { kind: 'not-yet', why: `the rollback of ${open.scope} is not proven` };
     }
-    await appendEvent(tx, launch, 'ended', event, outcome);
+    await appendEvent(tx, launch, await endKey(tx, launch), event, outcome);
     await tx
       .updateTable('launch')
       .set({ outcome, state: outcome, held: null, ended_at: sql`clock_timestamp()` })
       .where('id', '=', launch)
       .execute();
-    if (keepLocksUntil === undefined) await tx.deleteFrom('flag_lock').where('launch', '=', launch).execute();
-    else await tx.updateTable('flag_lock').set({ kept_until: keepLocksUntil }).where('launch', '=', launch).execute();
+    await releaseLocks(tx, launch, outcome);
     await sql`select pg_notify('gonogo_rollback', ${launch})`.execute(tx);
     return { kind: 'ended', outcome };
   });
+}
+
+/** The key of a launch's end: a rollback that a patrol took up again ends once more. */
+export async function endKey(tx: Db, launch: string): Promise<string> {
+  const { ends } = await tx
+    .selectFrom('event')
+    .select((row) => row.fn.countAll<string>().as('ends'))
+    .where('launch', '=', launch)
+    .where('kind', '=', 'ended')
+    .executeTakeFirstOrThrow();
+  return Number(ends) === 0 ? 'ended' : `ended:${ends}`;
 }
 
 /** Says that a rollback could not be proven in time: loud, and still tried. False when it was said, or the launch is over. */
@@ -245,7 +250,8 @@ export async function markStuck(store: Store, launch: string, scope: string, eve
       .executeTakeFirstOrThrow();
     if (numUpdatedRows === 0n) return false;
     await tx.updateTable('launch').set({ outcome: 'stuck' }).where('id', '=', launch).execute();
-    await appendEvent(tx, launch, `stuck:${scope}`, event, 'stuck');
+    const { last_seq: seq } = await tx.selectFrom('launch').select('last_seq').where('id', '=', launch).executeTakeFirstOrThrow();
+    await appendEvent(tx, launch, `stuck:${scope}:${seq}`, event, 'stuck');
     return true;
   });
 }

@@ -3,7 +3,8 @@ import type { LaunchEvent } from '../core/event.ts';
 import type { Order, Stage } from '../core/plan.ts';
 import { refuseSignature } from '../core/sign-off.ts';
 import { appendEvent, type Appended, type Db } from './events.ts';
-import { launchRow, lockLaunch, stateNow, type LaunchRow } from './launches.ts';
+import { endKey, launchRow, lockLaunch, stateNow, type LaunchRow } from './launches.ts';
+import { releaseLocks } from './patrol.ts';
 import type { Hold } from './schema.ts';
 import { sql } from 'kysely';
 import type { Store } from './store.ts';
@@ -320,13 +321,13 @@ export async function conclude(store: Store, launchId: string, person: Person, a
     if (held?.fallback !== true || stage === undefined || requests.some((request) => request.scope === 'launch' || request.proven_at === null)) {
       throw conflict('not_concludable', `launch ${launch.id} is not waiting in its fallback mode`);
     }
-    await appendEvent(tx, launch.id, 'concluded', { kind: 'concluded', at, by: person.name, reason });
+    await appendEvent(tx, launch.id, `concluded:${launch.lastSeq}`, { kind: 'concluded', at, by: person.name, reason });
     await tx
       .updateTable('launch')
       .set({ outcome: 'rolled-back', held: null, ended_at: sql`clock_timestamp()` })
       .where('id', '=', launch.id)
       .execute();
-    await tx.deleteFrom('flag_lock').where('launch', '=', launch.id).execute();
+    await releaseLocks(tx, launch.id, 'rolled-back');
     const event: LaunchEvent = {
       kind: 'ended',
       at,
@@ -335,7 +336,7 @@ export async function conclude(store: Store, launchId: string, person: Person, a
       scope: { kind: 'stage', stage: stage.scope.slice('stage:'.length) },
       why: reason,
     };
-    const appended = await appendEvent(tx, launch.id, 'ended', event, 'rolled-back');
+    const appended = await appendEvent(tx, launch.id, await endKey(tx, launch.id), event, 'rolled-back');
     await sql`select pg_notify('gonogo_rollback', ${launch.id})`.execute(tx);
     return appended;
   });

@@ -37,12 +37,13 @@ function firstBad(cause: Cause, at: number): number {
  */
 export async function requestRollback(store: Store, launch: string, scope: Scope, cause: Cause, by: string, at: number, hand?: string): Promise<Requested> {
   const event: LaunchEvent = { kind: 'rollback-requested', at: new Date(at).toISOString(), by, scope, cause };
-  const [row] = await store.urgent(
-    'select request_rollback($1, $2, $3, $4, $5, $6, $7) as answer',
-    [launch, scopeKey(scope), JSON.stringify(cause), by, new Date(firstBad(cause, at)), bodyOf(event), hand ?? null],
-    'request_rollback',
-  );
-  const answer = row?.['answer'] as { status: Requested['status']; outcome?: Outcome };
+  const askedAt = performance.now();
+  const given = await store.together({
+    call: 'request',
+    launch,
+    with: [scopeKey(scope), cause, by, new Date(firstBad(cause, at)).toISOString(), bodyOf(event), hand ?? null],
+  });
+  const answer = given as { status: Requested['status']; outcome?: Outcome };
   switch (answer.status) {
     case 'unknown':
       return { status: 'unknown' };
@@ -50,6 +51,17 @@ export async function requestRollback(store: Store, launch: string, scope: Scope
       return { status: 'over', outcome: answer.outcome ?? 'rolled-back' };
     case 'requested':
     case 'covered':
-      return { status: answer.status, ...(hand === undefined ? {} : { view: rollbackView(answer) }) };
+      return { status: answer.status, ...(hand === undefined ? {} : { view: rollbackView(answer, askedAt) }) };
   }
+}
+
+/** Whether a hand that puts back at this scope still may: the launch has not ended, and nobody has asked for more. */
+export async function restoreWanted(store: Store, launch: string, scope: string): Promise<boolean> {
+  const [row] = await store.urgent(
+    `select (l.outcome is null or l.outcome = 'stuck')
+       and (select r.scope from rollback_request r where r.launch = l.id order by r.scope = 'launch' desc limit 1) = $2 as wanted from launch l where l.id = $1`,
+    [launch, scope],
+    'restore_wanted',
+  );
+  return row?.['wanted'] === true;
 }

@@ -138,6 +138,8 @@ export interface Database {
     applied_at: Date | null;
     touched_at: Date | null;
     touched_by: string | null;
+    sends: Defaulted<number>;
+    answers: Defaulted<number>;
   };
   rollback_request: {
     launch: string;

@@ -1,7 +1,7 @@
 import { sameExposure } from '../core/exposure.ts';
 import type { Scope } from '../core/event.ts';
 import type { House } from '../house.ts';
-import { inScope } from '../rollback/put-back.ts';
+import { inScope } from '../rollback/scope.ts';
 import type { JournalEntry, RollbackView } from '../store/journal.ts';
 import { scopeKey } from '../store/request.ts';
 

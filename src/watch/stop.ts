@@ -10,6 +10,9 @@ import { CHECK_EVERY, type Watch } from './watch.ts';
 /** The longest (ms) that Temporal is told of a rollback later than the first attempt begins: a second hand would only be in the first one's way. */
 const TELL_WITHIN = 1_000;
 
+/** The longest (ms) between two attempts while a provider refuses or does not answer. */
+const SLOWEST = 2_000;
+
 /** Asks for a rollback and puts back in the same breath; without the database, from memory. */
 export async function stop(watch: Watch, scope: Scope, cause: Cause): Promise<void> {
   const stopping = asHand(watch.house.store, () => stopNow(watch, scope, cause));
@@ -71,14 +74,14 @@ export async function payDebts(watch: Watch): Promise<void> {
 }
 
 /** How soon (ms) the next attempt is made; undefined when there is nothing left to do until a request is heard. */
-function again(done: Attempt | undefined): number | undefined {
+function again(done: Attempt | undefined, failures: number): number | undefined {
   switch (done?.kind) {
     case undefined:
       return 500;
     case 'looking':
       return 1_000;
     case 'unproven':
-      return 250;
+      return Math.min(SLOWEST, 250 * 1.5 ** failures);
     case 'over':
     case 'nothing':
     case 'resting':
@@ -89,7 +92,18 @@ function again(done: Attempt | undefined): number | undefined {
 /** Puts back whatever is asked for, beside the loop that measures: a source that hangs delays no rollback. Returns how to stop it. */
 export function standBy(watch: Watch): () => void {
   let [running, heard, stopped] = [false, false, false];
-  let told = -Infinity;
+  let [told, failures] = [-Infinity, 0];
+  let wake = (): void => undefined;
+  const isNews = (): boolean => heard;
+  // Somebody may ask for more meanwhile: that waits for no pause between two attempts.
+  const nap = (ms: number) =>
+    new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   const work = async () => {
     running = true;
     let next: number | undefined = 0;
@@ -102,13 +116,15 @@ export function standBy(watch: Watch): () => void {
         told = performance.now();
         watch.house.nudge.stopped(watch.launch);
       }
-      next = again(done);
-      if (next !== undefined) await new Promise((resolve) => setTimeout(resolve, next));
+      failures = done?.kind === 'unproven' && done.failed === true ? failures + 1 : 0;
+      next = again(done, failures);
+      if (next !== undefined && !isNews()) await nap(next);
     }
     running = false;
   };
   const off = hearRequests(watch.house, watch.launch, () => {
     heard = true;
+    wake();
     if (!running && !stopped) void work();
   });
   if (watch.state.requests.length > 0) void work();

@@ -5,6 +5,7 @@ import { gateRows, takeWatch, watchTick, type Tick, type Ticked, type WatchState
 import { arm, look, tellNews } from './act.ts';
 import { bake, clear, pass } from './advance.ts';
 import { isMeasured, tickOf } from './gate-watch.ts';
+import { watchDrift } from './drift.ts';
 import { letHandsFirst } from './hands.ts';
 import { lookAtReadiness, lookAtWitnesses } from './patrol.ts';
 import { payDebts, standBy } from './stop.ts';
@@ -134,7 +135,7 @@ export async function runWatch(house: House, launch: string, handle: WatchHandle
   const wake = (heard: string | undefined) => {
     if (heard === undefined || heard === launch) awake.abort(NEWS);
   };
-  const ears = [house.store.listener.on('gonogo_rollback', wake), house.store.listener.on('gonogo_event', wake), standBy(watch)];
+  const ears = [house.store.listener.on('gonogo_rollback', wake), house.store.listener.on('gonogo_event', wake), standBy(watch), watchDrift(watch)];
   const onShutDown = () => awake.abort();
   handle.signal.addEventListener('abort', onShutDown);
   let left = new Map((await gateRows(house.store, launch)).map((row) => [row.gate, row]));

@@ -24,7 +24,8 @@ export async function openReceiver(): Promise<Receiver> {
     let body = '';
     request.on('data', (chunk: Buffer) => (body += chunk.toString()));
     request.on('end', () => {
-      received.push({ headers: request.headers, body, news: JSON.parse(body) as News });
+      // Who only looks whether it is there sends no news.
+      if (request.method === 'POST') received.push({ headers: request.headers, body, news: JSON.parse(body) as News });
       response.writeHead(receiver.status).end();
     });
   });

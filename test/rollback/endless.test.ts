@@ -5,6 +5,7 @@ import { Retryable } from '../../src/core/failure.ts';
 import { shift } from '../../src/launch/shift.ts';
 import { startRollback } from '../../src/nudger.ts';
 import { openLaunch } from '../../src/store/launches.ts';
+import { sendBegins } from '../../src/store/patrol.ts';
 import { requestRollback } from '../../src/store/request.ts';
 import { openStage, rememberStage } from '../../src/store/stages.ts';
 import { takeWatch } from '../../src/store/watch.ts';
@@ -32,10 +33,10 @@ afterAll(async () => {
   await environment.teardown();
 });
 
-/** A launch whose one flag is on, without any workflow or watcher of its own. */
-async function shifted(): Promise<string> {
-  const plan = order([stage('one', ['endless.a'])], [], { name: 'endless' });
-  const [id, at] = ['endless-test-1', new Date().toISOString()];
+/** A launch whose one flag, `<name>.a`, is on, without any workflow or watcher of its own. */
+async function shifted(name: string): Promise<string> {
+  const plan = order([stage('one', [`${name}.a`])], [], { name });
+  const [id, at] = [`${name}-test-1`, new Date().toISOString()];
   await world.seed(plan);
   const { store, providers } = world.house;
   await openLaunch(store, {
@@ -49,7 +50,7 @@ async function shifted(): Promise<string> {
       at,
       by: 'releaser',
       launch: id,
-      plan: 'endless',
+      plan: name,
       planHash: plan.hash,
       environment: 'test',
       speed: 1,
@@ -83,7 +84,7 @@ async function shifted(): Promise<string> {
 
 describe('a rollback that cannot be proven', () => {
   it(`is tried ${ATTEMPTS} times without its history growing, and is proven when the provider is back`, async () => {
-    const id = await shifted();
+    const id = await shifted('endless');
     expect(await exposures(world, 'endless_a')).toEqual([everyone(true)]);
     let [tries, refuse] = [0, true];
     const many = Promise.withResolvers<undefined>();
@@ -107,5 +108,26 @@ describe('a rollback that cannot be proven', () => {
     expect(await exposures(world, 'endless_a')).toEqual([off(true)]);
     await result;
     expect((await run.fetchHistory()).events?.length).toBeLessThan(15);
+  }, 240_000);
+});
+
+describe('the patrol after a rollback that leaves a hand in doubt', () => {
+  it('looks each 10 s for 2 min, then each minute to 15 min, and then frees the locks', async () => {
+    const id = await shifted('walk');
+    const { store } = world.house;
+    await sendBegins(store, id, [{ stage: 'one', flag: 'walk.a' }]);
+    await requestRollback(store, id, { kind: 'launch' }, { kind: 'person', reason: 'errors' }, 'Anna', Date.now());
+    await startRollback(environment.client, world.prefix, id);
+    const run = environment.client.workflow.getHandle(workflowId.rollback(id));
+    const result = run.result();
+    await ended(world, id, 'rolled-back');
+    await result;
+    const events = (await run.fetchHistory()).events ?? [];
+    const waits = events.flatMap((event) => Number(event.timerStartedEventAttributes?.startToFireTimeout?.seconds ?? 0) || []);
+    expect(waits).toEqual([...Array<number>(12).fill(10), ...Array<number>(13).fill(60)]);
+    expect(waits.reduce((all, one) => all + one, 0)).toBe(15 * 60);
+    const looks = events.filter((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'patrol');
+    expect(looks).toHaveLength(25);
+    expect(await store.db.selectFrom('flag_lock').selectAll().where('launch', '=', id).execute()).toEqual([]);
   }, 240_000);
 });

@@ -162,7 +162,13 @@ describe('a stop during a write', () => {
 
 describe('a narrow hand', () => {
   /** Stage one, then stage two with a fallback; a narrow hand is stopped right before its restore, and the whole launch is asked for. */
-  async function narrowFrozen(name: string, start: Exposure, first: Exposure, second: Exposure) {
+  async function narrowFrozen(
+    name: string,
+    start: Exposure,
+    first: Exposure,
+    second: Exposure,
+    where: 'before it asks' | 'before it sends' = 'before it asks',
+  ) {
     const frozen = gateway();
     const done = Promise.withResolvers<undefined>();
     let narrow = 0;
@@ -170,8 +176,14 @@ describe('a narrow hand', () => {
       if (!entries.some((entry) => entry.change.includes('/rollback/stage:'))) return provider.restore(entries, signal);
       narrow += 1;
       if (narrow > 1) return provider.restore(entries, signal);
-      await frozen.pass();
-      return provider.restore(entries, signal).finally(() => done.resolve(undefined));
+      if (where === 'before it asks') await frozen.pass();
+      // Its last question is answered yes, and then it stands still.
+      const lastWord = async (asked: Promise<void> | undefined) => {
+        await asked;
+        await frozen.pass();
+      };
+      const asking = entries.map((entry) => ({ ...entry, stillWanted: () => lastWord(entry.stillWanted?.()) }));
+      return provider.restore(where === 'before it sends' ? asking : entries, signal).finally(() => done.resolve(undefined));
     });
     const plan = order(
       [
@@ -211,6 +223,47 @@ describe('a narrow hand', () => {
   it.concurrent(
     'widens nothing either where its stage had turned the flag off by itself',
     () => narrowFrozen('narrower', off(true), share(25), off(true)),
+    100_000,
+  );
+  it.concurrent('narrows nothing after the wide one has widened the flag again', () => narrowFrozen('renarrow', share(50), share(25), share(5)), 100_000);
+  it.concurrent(
+    'narrows nothing either where it was frozen after its last question, right before its sending',
+    () => narrowFrozen('lastword', share(50), share(25), share(5), 'before it sends'),
+    100_000,
+  );
+});
+
+describe('a hand of the whole launch', () => {
+  it.concurrent(
+    'that thaws after the launch has ended leaves alone what the next launch wrote',
+    async () => {
+      const frozen = gateway();
+      const thawed = Promise.withResolvers<unknown>();
+      let first = true;
+      control.restoring.set('heir.one', async (entries, signal, provider) => {
+        if (!first) return provider.restore(entries, signal);
+        first = false;
+        // It stands still inside the provider, past every deadline that was looked at on the way in.
+        const late = async (ask: (() => Promise<void>) | undefined) => {
+          await frozen.pass();
+          await ask?.();
+        };
+        const asking = entries.map((entry) => ({ ...entry, stillWanted: () => late(entry.stillWanted) }));
+        return provider.restore(asking, signal).finally(() => thawed.resolve(undefined));
+      });
+      const { id } = await live('heir', ['heir.one']);
+      await personAsks(world, id);
+      await frozen.reached;
+      const began = performance.now();
+      await ended(world, id, 'rolled-back');
+      const next = await live('heir', ['heir.one']);
+      await until('the hand to be too old for a launch that ends 15 s after its proof', () => performance.now() - began > 5_500);
+      frozen.open();
+      await thawed.promise;
+      expect(await exposures(world, 'heir_one')).toEqual([everyone(true)]);
+      await personAsks(world, next.id);
+      await ended(world, next.id, 'rolled-back');
+    },
     100_000,
   );
 });

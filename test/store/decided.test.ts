@@ -258,3 +258,42 @@ describe('remember', () => {
     expect(await next.remember()).toBe('stopped');
   });
 });
+
+describe('requests of many launches at once', () => {
+  const flights = (n: number) => Promise.all(Array.from({ length: n }, () => opened()));
+
+  it('are each written down in their own launch, its chain whole', async () => {
+    const launches = await flights(40);
+    const answers = await Promise.all(launches.map(ask));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set(['requested']));
+    for (const launch of launches) {
+      const events = await eventsOf(store.db, launch);
+      expect(events.map(({ event }) => event.kind)).toEqual(['opened', 'rollback-requested']);
+      expect(brokenLink(await linksOf(store.db, launch))).toBeUndefined();
+    }
+    expect(await Promise.all(launches.map(ask))).toEqual(launches.map(() => ({ status: 'covered' })));
+  });
+
+  it('do not wait for one whose row somebody holds, which is written down when it is free', async () => {
+    const launches = await flights(20);
+    const [held = ''] = launches;
+    const late = await session(async (client) => {
+      await client.query('select 1 from launch where id = $1 for update', [held]);
+      const asked = launches.map(ask);
+      const others = await Promise.race([Promise.all(asked.slice(1)), delay(800, undefined)]);
+      expect(others).toEqual(launches.slice(1).map(() => ({ status: 'requested' })));
+      await client.query('commit');
+      return asked[0];
+    });
+    expect(late).toEqual({ status: 'requested' });
+  });
+
+  it('do not pay for one that is wrong, which fails for itself', async () => {
+    const launches = await flights(10);
+    const wrong = store.together({ call: 'request', launch: launches[0] ?? '', with: ['launch', {}, 'Anna', at, 'not an event', null] });
+    const asked = launches.slice(1).map(ask);
+    await expect(wrong).rejects.toThrow(/json/);
+    expect(await Promise.all(asked)).toEqual(asked.map(() => ({ status: 'requested' })));
+    expect(await Promise.all([ask('nobody'), ask(launches[0] ?? '')])).toEqual([{ status: 'unknown' }, { status: 'requested' }]);
+  });
+});

@@ -51,6 +51,7 @@ function handWithDatabase(name: string): { readonly house: House; away: boolean 
     store: {
       ...store,
       urgent: (...call: Parameters<typeof store.urgent>) => (hand.away ? Promise.reject(new Error('the database is away')) : store.urgent(...call)),
+      together: (call: Parameters<typeof store.together>[0]) => (hand.away ? Promise.reject(new Error('the database is away')) : store.together(call)),
     },
   };
   return hand;

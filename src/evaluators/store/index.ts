@@ -1,5 +1,5 @@
 import { Terminal } from '../../core/failure.ts';
-import { batched } from '../../flags/batch.ts';
+import { batched } from '../../batch.ts';
 import { openDatabase, type Database, type Statement } from '../../flags/database.ts';
 import { evaluate } from '../../flags/evaluate.ts';
 import type { FlagReading } from '../../flags/store.ts';

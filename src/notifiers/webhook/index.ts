@@ -8,6 +8,9 @@ export function signatureOf(secret: string, seconds: number, body: string): stri
   return `t=${seconds},v1=${createHmac('sha256', secret).update(`${seconds}.${body}`).digest('hex')}`;
 }
 
+/** What a receiver may say to a GET that it does not expect: all but that it does not know us (401, 403). */
+const THERE: readonly number[] = Array.from({ length: 100 }, (_, i) => 400 + i).filter((status) => status !== 401 && status !== 403);
+
 /** Posts news as JSON with its key as Idempotency-Key: a receiver that knows the key has heard it before. Connects to nothing yet. */
 export function openWebhook(name: string, config: WebhookConfig): Notifier {
   const { token, signingSecret } = config;
@@ -25,6 +28,16 @@ export function openWebhook(name: string, config: WebhookConfig): Notifier {
         ...(signingSecret === undefined ? {} : { 'x-gonogo-signature': signatureOf(signingSecret, seconds, body) }),
       };
       await client.send({ method: 'POST', url: config.url, body, headers, repeatable: true }, signal);
+    },
+    async check(signal) {
+      const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      try {
+        await client.send({ url: config.url, headers, accept: THERE }, signal);
+        return [];
+      } catch (error) {
+        const hint = 'news would not arrive: correct url, token or caFile, or bring the receiver up';
+        return [{ where: `notifiers.${name}`, message: error instanceof Error ? error.message : String(error), hint }];
+      }
     },
     close() {
       client.close();

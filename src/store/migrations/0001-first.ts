@@ -359,6 +359,31 @@ begin
   return mark_proven(p_launch, p_scope, p_flags, p_verified, p_proven);
 end $$;
 
+-- Calls of several launches in one commit, each as if made alone: one that fails takes nothing of the others with it, and one whose row is locked is not waited for.
+create function many(p_calls jsonb) returns table (launch text, answer jsonb, failed text) language plpgsql as $$
+declare
+  c record;
+begin
+  for c in select value->>'key' as key, value->>'call' as call, value->'with' as w from jsonb_array_elements(p_calls) order by value->>'key' loop
+    launch := c.key;
+    answer := null;
+    failed := null;
+    begin
+      perform 1 from launch l where l.id = c.key for update skip locked;
+      if not found and exists (select 1 from launch l where l.id = c.key) then
+        failed := 'busy';
+      elsif c.call = 'request' then
+        answer := request_rollback(c.key, c.w->>0, c.w->1, c.w->>2, (c.w->>3)::timestamptz, c.w->>4, c.w->>5);
+      else
+        answer := to_jsonb(finish_rollback(c.key, c.w->0, c.w->>1, c.w->>2, c.w->3, (c.w->>4)::timestamptz, c.w->>5));
+      end if;
+    exception when others then
+      failed := sqlerrm;
+    end;
+    return next;
+  end loop;
+end $$;
+
 -- A relapse seen in the look after: what was proven is not, and is tried again.
 create function unprove(p_launch text, p_scope text, p_flags jsonb, p_body text) returns boolean language plpgsql as $$
 declare

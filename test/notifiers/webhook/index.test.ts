@@ -48,6 +48,33 @@ describe('the webhook notifier', () => {
     await notifier.close();
   });
 
+  test('checks without sending news: whatever answers is there, who does not know us or is away is a problem', async () => {
+    const before = receiver.received.length;
+    const notifier = openNotifier('mine', { kind: 'webhook', url: receiver.url, token: 'the-token' });
+    for (const status of [204, 400, 404, 405]) {
+      receiver.status = status;
+      expect(await notifier.check(signal())).toEqual([]);
+    }
+    for (const status of [401, 403, 302, 503]) {
+      receiver.status = status;
+      const problems = await notifier.check(signal());
+      expect(problems).toEqual([
+        {
+          where: 'notifiers.mine',
+          message: expect.stringContaining(String(status)) as string,
+          hint: expect.stringContaining('news would not arrive') as string,
+        },
+      ]);
+      expect(JSON.stringify(problems)).not.toContain('the-token');
+    }
+    receiver.status = 204;
+    expect(receiver.received.length).toBe(before);
+    await notifier.close();
+    const away = openNotifier('mine', { kind: 'webhook', url: 'http://127.0.0.1:1/' });
+    expect(await away.check(signal())).toMatchObject([{ message: expect.stringContaining('ECONNREFUSED') as string }]);
+    await away.close();
+  });
+
   test.each([
     [{ kind: 'pigeon' }, 'notifiers.mine.kind is "pigeon"; expected one of webhook'],
     [{ kind: 'webhook', url: 'ftp://x' }, 'notifiers.mine.url: '],

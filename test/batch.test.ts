@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Retryable, Terminal } from '../../src/core/failure.ts';
-import { batched } from '../../src/flags/batch.ts';
+import { Retryable, Terminal } from '../src/core/failure.ts';
+import { batched } from '../src/batch.ts';
 
 interface Item {
   readonly key: string;

@@ -1,4 +1,4 @@
-import { Terminal } from '../core/failure.ts';
+import { Terminal } from './core/failure.ts';
 
 interface Keyed {
   readonly key: string;
