@@ -3,10 +3,11 @@ import type { Database } from './database.ts';
 import type { ChangeKind, FlagChangeEntry } from './flag.ts';
 import { refuse } from './rules.ts';
 
-/** How many changes, 1 to 500 (default 50), and the seq to page on from. */
+/** How many changes, 1 to 500 (default 50), the seq to page on from, and what stops the asking. */
 export interface HistoryPage {
   readonly limit?: number;
   readonly before?: string;
+  readonly signal?: AbortSignal;
 }
 
 interface HistoryRow {
@@ -27,12 +28,15 @@ export async function readHistory(database: Database, key: string, page: History
   const limit = Math.min(Math.max(Math.trunc(page.limit ?? 50), 1), 500);
   if (page.before !== undefined && !/^\d{1,18}$/.test(page.before))
     refuse(`flag ${key}: before is "${page.before.slice(0, 40)}"; expected a seq from an earlier answer`);
-  const rows = (await database.call({
-    name: 'gonogo_flag_history',
-    text: `select seq, kind, old, new, old_revision, new_revision, who, at, change_id, comment from flag_change
+  const rows = (await database.call(
+    {
+      name: 'gonogo_flag_history',
+      text: `select seq, kind, old, new, old_revision, new_revision, who, at, change_id, comment from flag_change
                where key = $1 and ($2::bigint is null or seq < $2::bigint) order by seq desc limit $3`,
-    values: [key, page.before ?? null, limit],
-  })) as readonly HistoryRow[];
+      values: [key, page.before ?? null, limit],
+    },
+    { signal: page.signal },
+  )) as readonly HistoryRow[];
   return rows.map((row) => ({
     seq: row.seq,
     key,

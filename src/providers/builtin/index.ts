@@ -3,7 +3,7 @@ import type { FlagRef } from '../../core/plan.ts';
 import type { FlagProvider, OpenContext } from '../provider.ts';
 import { connect } from './client.ts';
 import type { BuiltinConfig } from './config.ts';
-import { disagreements, fromRestored, toRestore, toSnapshot, toWrite, undoCommand } from './translate.ts';
+import { disagreements, fromRestored, toLastChange, toRestore, toSnapshot, toWrite, undoCommand } from './translate.ts';
 
 /** Longest time (ms) from a write to every reader: a cache looks again each second in case its notification was lost. */
 const PROPAGATION = 1_500;
@@ -64,6 +64,10 @@ export async function openBuiltin(config: BuiltinConfig, context: OpenContext): 
         const entry = entries[i];
         return entry === undefined ? [] : [fromRestored(entry.flag.flag, outcome)];
       });
+    },
+    async lastChange(flag, signal) {
+      const [newest] = await store.history(flag.key, { limit: 1, signal });
+      return newest === undefined ? undefined : toLastChange(newest);
     },
     undo: (flag, snapshot) => undoCommand(flag.key, snapshot.exposure, server),
     close: () => store.close(),

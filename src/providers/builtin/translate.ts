@@ -1,9 +1,9 @@
-import type { Exposure, FlagValue } from '../../core/exposure.ts';
+import { describe, type Exposure, type FlagValue } from '../../core/exposure.ts';
 import type { FlagRef } from '../../core/plan.ts';
-import type { Flag } from '../../flags/flag.ts';
+import type { Flag, FlagChangeEntry } from '../../flags/flag.ts';
 import type { FlagRestore, FlagRestored } from '../../flags/restore.ts';
 import type { FlagWrite } from '../../flags/store.ts';
-import type { Change, Problem, RestoreEntry, Restored, Snapshot } from '../provider.ts';
+import type { Change, LastChange, Problem, RestoreEntry, Restored, Snapshot } from '../provider.ts';
 
 /** The store's flag as a snapshot; its own document is all that a write of ours can change. */
 export function toSnapshot(flag: Flag): Snapshot {
@@ -18,8 +18,9 @@ export function toWrite(change: Change): FlagWrite {
 
 /** A journal entry in the store's words. */
 export function toRestore(entry: RestoreEntry): FlagRestore {
-  const { flag, snapshot, phase, written, revision, intent, change, by, comment } = entry;
-  return { key: flag.key, snapshot: { revision: snapshot.revision, exposure: snapshot.exposure }, phase, written, revision, intent, change, by, comment };
+  const { flag, snapshot, phase, written, revision, intent, change, by, comment, stillWanted } = entry;
+  const was = { revision: snapshot.revision, exposure: snapshot.exposure };
+  return { key: flag.key, snapshot: was, phase, written, revision, intent, change, by, comment, stillWanted };
 }
 
 /** What became of an entry, in the contract's words. */
@@ -33,6 +34,13 @@ export function fromRestored(flag: string, outcome: FlagRestored): Restored {
     case 'failed':
       return { flag, kind: 'failed', error: outcome.error };
   }
+}
+
+/** A line of the change log in the contract's words: `write: off -> 5 % (try it)`. */
+export function toLastChange(entry: FlagChangeEntry): LastChange {
+  const moved =
+    entry.kind === 'fence' ? 'the revision alone' : [entry.old, entry.new].flatMap((each) => (each === undefined ? [] : [describe(each)])).join(' -> ');
+  return { who: entry.who, what: `${entry.kind}: ${moved}${entry.comment === '' ? '' : ` (${entry.comment})`}`, at: entry.at };
 }
 
 /** Where the registry and the store disagree about a flag: a launch would shift something else than its plan says. */

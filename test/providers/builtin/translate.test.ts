@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { everyone, off } from '../../../src/core/exposure.ts';
-import { disagreements, undoCommand } from '../../../src/providers/builtin/translate.ts';
+import { disagreements, toLastChange, undoCommand } from '../../../src/providers/builtin/translate.ts';
 import { flagRef, storedFlag } from '../../flags/support.ts';
 
 describe('the command for a person', () => {
@@ -31,5 +31,27 @@ describe('where registry and store disagree', () => {
     ],
   ])('%s', (_, ref, flag, messages) => {
     expect(disagreements(ref, flag).map((problem) => problem.message)).toEqual(messages);
+  });
+});
+
+describe('the last change in words', () => {
+  const entry = {
+    seq: '7',
+    key: 'f',
+    old: off(true),
+    new: everyone(true),
+    oldRevision: '1',
+    newRevision: '2',
+    who: 'ann',
+    at: '2026-01-01T00:00:00.000Z',
+    changeId: 'c',
+  };
+  it.each<[string, Parameters<typeof toLastChange>[0], string]>([
+    ['a write, with what its author said', { ...entry, kind: 'write', comment: 'ship it' }, 'write: off -> everyone (ship it)'],
+    ['a restore without a word', { ...entry, kind: 'restore', comment: '' }, 'restore: off -> everyone'],
+    ['the making of a flag, which was nothing before', { ...entry, kind: 'create', old: undefined, comment: '' }, 'create: everyone'],
+    ['a fence, which changes nothing that users feel', { ...entry, kind: 'fence', new: off(true), comment: '' }, 'fence: the revision alone'],
+  ])('%s', (_, change, what) => {
+    expect(toLastChange(change)).toEqual({ who: 'ann', what, at: '2026-01-01T00:00:00.000Z' });
   });
 });
