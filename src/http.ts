@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import axios, { AxiosError, type AxiosInstance } from 'axios';
+import { budgetWith, instantOf, untilReset } from './budget.ts';
 import { Retryable, Terminal } from './core/failure.ts';
 
 /** How one vendor, source or evaluator is spoken to. */
@@ -20,6 +21,8 @@ export interface HttpOptions {
   readonly maxSockets?: number;
   /** PEM file of the authority that signed the server's certificate. */
   readonly caFile?: string;
+  /** Share (0..1) of the vendor's rate budget, as its headers tell it, that only requests with `purpose: 'rollback'` may spend. Left out: nothing is kept. */
+  readonly reserve?: number;
 }
 
 /** One request. Statuses in `accept` (and every 2xx) are returned; others are thrown as `Terminal` or `Retryable`. */
@@ -35,6 +38,10 @@ export interface HttpRequest {
   readonly timeout?: number;
   /** A repeat is harmless: one that failed on a kept-alive connection which the server had just closed is sent again, once. Default: GET. */
   readonly repeatable?: boolean;
+  /** A rollback goes through whatever is left of the rate budget; anything else waits (Retryable, with the time) once only the reserve is left. */
+  readonly purpose?: 'rollback';
+  /** What the vendor counts apart in its rate limits. Default: the method and the first three parts of the path. */
+  readonly route?: string;
 }
 
 /** An answer. `servedAt` is when all of it had arrived here (ms since the epoch). */
@@ -63,12 +70,16 @@ export function redact(text: string, secrets: readonly string[] = []): string {
   return bare.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s@"']+@/gi, '$1***@');
 }
 
-/** The vendor's `Retry-After` in ms: seconds or an HTTP date, at most 5 min; undefined where it says nothing usable. */
+/** The vendor's `Retry-After` in ms: seconds, an HTTP date, or seconds or milliseconds since the epoch; at most 5 min; undefined where it says nothing usable. */
 export function retryAfter(header: string | undefined, now: number = Date.now()): number | undefined {
-  if (header === undefined || header.trim() === '') return undefined;
-  const seconds = Number(header);
-  const delay = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - now;
-  return Number.isFinite(delay) ? Math.min(Math.max(delay, 0), LONGEST_DELAY) : undefined;
+  const at = instantOf(header, now);
+  return at === undefined ? undefined : Math.min(Math.max(at - now, 0), LONGEST_DELAY);
+}
+
+/** How long (ms) the vendor asks to wait: its `Retry-After`, and where a rate limit has none that is usable, the end of its window. */
+function delayOf({ status, headers }: Pick<HttpResponse, 'status' | 'headers'>): number | undefined {
+  const said = retryAfter(headers['retry-after']);
+  return said ?? (status === 429 ? untilReset(headers, Date.now()) : undefined);
 }
 
 /** The answer as JSON. Throws Terminal `malformed`. */
@@ -85,7 +96,7 @@ function refusal(what: string, response: Pick<HttpResponse, 'status' | 'headers'
   const said = redact(response.text.slice(0, 300).replace(/\s+/g, ' ').trim(), secrets);
   const message = `${what} answered ${response.status}${said === '' ? '' : `: ${said}`}`;
   const { status } = response;
-  if (status === 408 || status === 425 || status === 429 || status >= 500) return new Retryable(message, retryAfter(response.headers['retry-after']));
+  if (status === 408 || status === 425 || status === 429 || status >= 500) return new Retryable(message, delayOf(response));
   if (status === 401) return new Terminal('unauthorized', `${message}; check the token in the config`);
   if (status === 403) return new Terminal('forbidden', `${message}; the token may not do this`);
   if (status === 404) return new Terminal('not-found', message);
@@ -116,6 +127,11 @@ function failure(what: string, error: unknown, secrets: readonly string[], timeo
   return new Retryable(`${what}: ${said}`);
 }
 
+function routeOf(request: HttpRequest): string {
+  const path = URL.canParse(request.url) ? new URL(request.url).pathname : (request.url.split('?')[0] ?? '');
+  return `${request.method ?? 'GET'} ${path.split('/').slice(0, 4).join('/')}`;
+}
+
 function plainHeaders(headers: Readonly<Record<string, unknown>>): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), Array.isArray(value) ? value.join(', ') : String(value)]));
 }
@@ -124,6 +140,7 @@ function plainHeaders(headers: Readonly<Record<string, unknown>>): Record<string
 export function httpClient(options: HttpOptions): HttpClient {
   const { name, timeout = 10_000, maxBytes = MEGABYTE, secrets = [] } = options;
   const sockets = { keepAlive: true, maxSockets: options.maxSockets ?? 16, scheduling: 'lifo' as const };
+  const budget = options.reserve === undefined ? undefined : budgetWith(options.reserve);
   const plain = new http.Agent(sockets);
   const secure = new https.Agent({ ...sockets, ...(options.caFile === undefined ? {} : { ca: readFileSync(options.caFile) }) });
   const instance: AxiosInstance = axios.create({
@@ -170,6 +187,9 @@ export function httpClient(options: HttpOptions): HttpClient {
       const both = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
       const what = `${name}: ${request.method ?? 'GET'} ${redact(request.url.split('?')[0] ?? '', secrets)}`;
       const repeatable = request.repeatable ?? (request.method === undefined || request.method === 'GET');
+      const route = request.route ?? routeOf(request);
+      const wait = request.purpose === 'rollback' ? 0 : (budget?.take(route) ?? 0);
+      if (wait > 0) throw new Retryable(`${what}: not sent, what is left of the vendor's rate limit is kept for rollbacks; it begins anew in ${wait} ms`, wait);
       let response: HttpResponse;
       try {
         response = await once(request, both).catch((error: unknown) => {
@@ -179,6 +199,7 @@ export function httpClient(options: HttpOptions): HttpClient {
       } catch (error) {
         throw failure(what, error, secrets, within, signal, deadline);
       }
+      budget?.saw(route, response.headers);
       if (response.status >= 200 && response.status < 300) return response;
       if (request.accept?.includes(response.status) === true) return response;
       throw refusal(what, response, secrets);

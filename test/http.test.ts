@@ -8,11 +8,16 @@ const SECRET = 'token-0123456789';
 let server: http.Server;
 let url: string;
 let connections = 0;
+let limited = 0;
 const closing = new Set<string>();
 beforeAll(async () => {
   server = http.createServer((request, response) => {
     const [, status, body = ''] = /^\/status\/(\d+)(?:\/(.*))?$/.exec(request.url ?? '') ?? [];
-    if (status !== undefined) response.writeHead(Number(status), { 'retry-after': '7', location: '/elsewhere' }).end(decodeURIComponent(body));
+    if (request.url?.startsWith('/limited/') === true) {
+      const [, remaining = '', code = ''] = /^\/limited\/(\d+)\/(\d+)$/.exec(request.url) ?? [];
+      limited += 1;
+      response.writeHead(Number(code), { 'x-ratelimit-global-remaining': remaining, 'x-ratelimit-reset': String(Date.now() + 5_000) }).end('{}');
+    } else if (status !== undefined) response.writeHead(Number(status), { 'retry-after': '7', location: '/elsewhere' }).end(decodeURIComponent(body));
     else if (request.url === '/large') response.end('x'.repeat(2_000));
     else if (request.url === '/slow') response.write('{');
     else if (request.url === '/once' && !closing.has('once') && connections > 0) {
@@ -97,6 +102,37 @@ describe('the HTTP client', () => {
     kept.close();
   });
 
+  it('keeps the reserve of the rate limit for rollbacks: others wait until the window ends, and are not sent', async () => {
+    const kept = client({ reserve: 0.3 });
+    await kept.send({ url: '/limited/100/200' });
+    await kept.send({ url: '/limited/30/200' });
+    const sent = limited;
+    const error: unknown = await kept.send({ url: '/limited/29/200' }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ name: 'Retryable', message: expect.stringContaining('kept for rollbacks') as string });
+    expect((error as { delay: number }).delay).toBeGreaterThan(4_000);
+    expect((error as { delay: number }).delay).toBeLessThanOrEqual(5_000);
+    expect(limited).toBe(sent);
+    expect((await kept.send({ url: '/limited/0/200', purpose: 'rollback' })).status).toBe(200);
+    expect((await kept.send({ url: '/limited/0/200', purpose: 'rollback' })).status).toBe(200);
+    kept.close();
+  });
+
+  it('keeps nothing where no reserve was asked for', async () => {
+    const open = client();
+    await open.send({ url: '/limited/100/200' });
+    await open.send({ url: '/limited/0/200' });
+    expect((await open.send({ url: '/limited/0/200' })).status).toBe(200);
+    open.close();
+  });
+
+  it("waits until the rate limit's window ends where a 429 has no Retry-After", async () => {
+    const error: unknown = await client()
+      .send({ url: '/limited/0/429' })
+      .catch((reason: unknown) => reason);
+    expect((error as { delay: number }).delay).toBeGreaterThan(4_000);
+    expect((error as { delay: number }).delay).toBeLessThanOrEqual(5_000);
+  });
+
   it('says that a text is no JSON', async () => {
     const answer = await client().send({ url: '/large' });
     expect(() => json(answer)).toThrow('is not JSON');
@@ -117,8 +153,17 @@ describe("the vendor's own delay", () => {
     ['soon', undefined],
     ['99999', 300_000],
     ['-5', 0],
+    ['3600', 300_000],
     [new Date(61_000).toUTCString(), 60_000],
   ])('%s is %s ms', (header, delay) => {
     expect(retryAfter(header, 1_000)).toBe(delay);
+  });
+
+  it('takes a number that is an instant for one, in seconds or milliseconds', () => {
+    const now = Date.parse('2026-01-01T00:00:00Z');
+    expect(retryAfter(String(now + 4_000), now)).toBe(4_000);
+    expect(retryAfter(String(now / 1_000 + 4), now)).toBe(4_000);
+    expect(retryAfter(String(now - 4_000), now)).toBe(0);
+    expect(retryAfter(String(now + 3_600_000), now)).toBe(300_000);
   });
 });

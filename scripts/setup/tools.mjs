@@ -1,9 +1,10 @@
 // The list of tools: what each is for, and the ways to have it, in the order they are tried.
-import { arch, debian, debianCompose, dockerPlugin, download, goInstall, maven, os, temporalArchive } from './ways.mjs';
+import { arch, debian, debianCompose, dockerPlugin, download, goInstall, maven, os, pythonSchemas, temporalArchive } from './ways.mjs';
 
 const PROMETHEUS = '2.53.4';
 const ALERTMANAGER = '0.31.1';
 const TEMPORAL = 'v1.5.1';
+const TOXIPROXY = '2.5.0';
 const release = (name, version) => `https://github.com/prometheus/${name}/releases/download/v${version}/${name}-${version}.${os}-${arch}.tar.gz`;
 
 /** `required`: the parts that cannot do without it. `parts`: those that use it. `onPath`: whether a program of that name on PATH will do. */
@@ -15,8 +16,8 @@ export const tools = [
     version: TEMPORAL,
     onPath: true,
     check: ['--version'],
-    parts: ['demo', 'test', 'bench'],
-    required: ['demo', 'test', 'bench'],
+    parts: ['demo', 'test', 'bench', 'soak'],
+    required: ['demo', 'test', 'bench', 'soak'],
     ways: [download('temporal', () => temporalArchive('cli', TEMPORAL)), goInstall('temporal', 'github.com/temporalio/cli/cmd/temporal', TEMPORAL)],
     remedy: 'install the Temporal CLI (docs.temporal.io/cli) or Go 1.24 or later, or set TEMPORAL_CLI to its path',
   },
@@ -75,5 +76,45 @@ export const tools = [
     required: [],
     ways: [dockerPlugin(), debianCompose()],
     remedy: "install docker's compose plug-in, or docker-compose, or set DOCKER_COMPOSE to its path",
+  },
+  {
+    name: 'launchdarkly-schemas',
+    title: "LaunchDarkly's schemas",
+    env: 'LAUNCHDARKLY_SCHEMAS',
+    version: '25.0.1',
+    onPath: false,
+    parts: ['test'],
+    required: [],
+    ways: [
+      pythonSchemas('launchdarkly-schemas', 'launchdarkly-api==25.0.1', 'launchdarkly_api', [
+        'FeatureFlag',
+        'ProjectRep',
+        'Environment',
+        'AuditLogEntryListingRepCollection',
+        'UserSegment',
+        'UserSegments',
+        'ContextInstanceEvaluations',
+        'TriggerWorkflowRep',
+        'TriggerWorkflowCollectionRep',
+        'CallerIdentityRep',
+        'ForbiddenErrorRep',
+      ]),
+    ],
+    remedy: 'install Python 3.9 or later with pip, or set LAUNCHDARKLY_SCHEMAS to a program that prints the JSON schemas of the answers',
+  },
+  {
+    name: 'toxiproxy-server',
+    title: 'Toxiproxy',
+    env: 'TOXIPROXY',
+    version: TOXIPROXY,
+    onPath: true,
+    check: ['--version'],
+    parts: ['test', 'soak'],
+    required: ['soak'],
+    ways: [
+      download('toxiproxy-server', `https://github.com/Shopify/toxiproxy/releases/download/v${TOXIPROXY}/toxiproxy_${TOXIPROXY}_${os}_${arch}.tar.gz`),
+      goInstall('toxiproxy-server', 'github.com/Shopify/toxiproxy/v2/cmd/server', `v${TOXIPROXY}`),
+    ],
+    remedy: 'install Toxiproxy (github.com/Shopify/toxiproxy) or Go, or set TOXIPROXY to the path of toxiproxy-server',
   },
 ];

@@ -49,7 +49,10 @@ export function goInstall(name, module, version) {
       const roomy = totalmem() > 8 * 2 ** 30 ? { GOGC: '400' } : {};
       const env = { CGO_ENABLED: '0', GOBIN: path.join(dir, 'bin'), ...roomy };
       await run(need('go'), ['install', '-trimpath', '-ldflags=-s -w', `${module}@${version}`], { cwd: dir, env });
-      if (!fs.existsSync(path.join(dir, 'bin', name))) throw new Error(`go install made no ${name}`);
+      // Go names a program for its folder, which may be as plain as "server".
+      const made = path.join(dir, 'bin', path.posix.basename(module));
+      if (!fs.existsSync(made)) throw new Error(`go install made no ${path.basename(made)}`);
+      fs.renameSync(made, path.join(dir, 'bin', name));
     },
   };
 }
@@ -104,6 +107,30 @@ export function debianCompose() {
         'export PYTHONPATH="$here/../deb/usr/lib/python3/dist-packages"\nexec /usr/bin/python3 "$here/../deb/usr/bin/docker-compose" "$@"',
       );
       await run(path.join(dir, 'bin', 'docker-compose'), ['version']);
+    },
+  };
+}
+
+/** Fetches a Python package into a folder of its own, and writes down the JSON schemas of its models; the program prints them. */
+export function pythonSchemas(name, packageName, module, models) {
+  return {
+    title: 'pip',
+    async fill(dir) {
+      const python = need('python3');
+      const packages = path.join(dir, 'packages');
+      await run(
+        python,
+        ['-m', 'pip', 'install', '--quiet', '--no-input', '--disable-pip-version-check', '--no-warn-script-location', '--target', packages, packageName],
+        { cwd: dir },
+      );
+      const print =
+        'import json, sys; from pydantic.json_schema import models_json_schema; import importlib; ' +
+        `source = importlib.import_module(${JSON.stringify(module)}); ` +
+        `models = [(getattr(source, name), "validation") for name in ${JSON.stringify(models)}]; ` +
+        'json.dump(models_json_schema(models, by_alias=True)[1], open("schemas.json", "w"))';
+      await run(python, ['-c', print], { cwd: dir, env: { PYTHONPATH: packages, PYTHONDONTWRITEBYTECODE: '1' } });
+      fs.rmSync(packages, { recursive: true });
+      script(dir, name, 'exec cat "$here/../schemas.json"');
     },
   };
 }

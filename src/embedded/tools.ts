@@ -7,6 +7,8 @@ const VARIABLES = {
   prometheus: 'PROMETHEUS',
   alertmanager: 'ALERTMANAGER',
   'docker-compose': 'DOCKER_COMPOSE',
+  'launchdarkly-schemas': 'LAUNCHDARKLY_SCHEMAS',
+  'toxiproxy-server': 'TOXIPROXY',
 } as const;
 
 /** A program of somebody else's that set-up finds or makes. */

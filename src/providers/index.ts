@@ -2,7 +2,11 @@ import type { z } from 'zod';
 import { Terminal } from '../core/failure.ts';
 import { builtinConfig } from './builtin/config.ts';
 import { openBuiltin } from './builtin/index.ts';
+import { launchdarklyConfig } from './launchdarkly/config.ts';
+import { openLaunchdarkly } from './launchdarkly/index.ts';
 import type { FlagProvider, OpenContext } from './provider.ts';
+import { unleashConfig } from './unleash/config.ts';
+import { openUnleash } from './unleash/index.ts';
 
 /** One kind of provider: what its config looks like, and how it is opened. */
 interface Kind {
@@ -25,6 +29,8 @@ function kind<Config>(schema: z.ZodType<Config>, open: (config: Config, context:
 /** Every kind of flag provider by its name in the config: one line each. */
 const PROVIDERS: Readonly<Record<string, Kind>> = {
   builtin: kind(builtinConfig, openBuiltin),
+  unleash: kind(unleashConfig, openUnleash),
+  launchdarkly: kind(launchdarklyConfig, openLaunchdarkly),
 };
 
 /** Opens the provider that `raw` describes; `raw.kind` chooses. Throws Terminal `config` naming the field, and what the kind throws. */
