@@ -6,7 +6,7 @@ const alone = [
   'test/alertmanager.test.ts',
   'test/cli/start.test.ts',
   'test/demo/**/*.test.ts',
-  'test/launch/{armed,no-evidence,time-skipping}.test.ts',
+  'test/launch/{armed,no-evidence,time-skipping,two-vendors}.test.ts',
   'test/rollback/endless.test.ts',
   'test/watch/outages.test.ts',
   'test/workflows/launch.test.ts',

@@ -1,18 +1,13 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { WorkflowClient } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { itemsBefore } from '../../src/core/clearance.ts';
 import type { LoggedEvent } from '../../src/core/event.ts';
-import type { Order, Stage } from '../../src/core/plan.ts';
+import type { Order } from '../../src/core/plan.ts';
 import { measurementsOf } from '../../src/core/query.ts';
-import { loadRegistry } from '../../src/flags/registry.ts';
 import type { Clock, House } from '../../src/house.ts';
-import { loadPlan } from '../../src/plan/load.ts';
-import { bindOrder } from '../../src/plan/order.ts';
 import { eventsOf } from '../../src/store/events.ts';
-import { sign, tickItem, type Person } from '../../src/store/people.ts';
+import { communications, scriptedPeople, wellness } from '../support/communications.ts';
 import { nameOfQuery, scriptedSource, type ScriptedSource } from '../support/scripted-source.ts';
 import { startTestServer } from '../support/servers/test-server.ts';
 import { hasTool } from '../support/servers/require-tool.ts';
@@ -20,85 +15,6 @@ import { openWorld, type World } from '../support/world.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
-/** One person for each role; the launch is started by somebody else. */
-const people: Readonly<Record<string, Person>> = Object.fromEntries(
-  (
-    [
-      ['qa', 'Anna'],
-      ['release-engineer', 'Boris'],
-      ['product', 'Clara'],
-      ['legal', 'Dan'],
-      ['on-call', 'Eve'],
-    ] as const
-  ).map(([role, name]) => [role, { name, roles: [role] }]),
-);
-
-/** What the world says: all is well, and latency breathes a little. */
-function wellness(query: string, at: number): number {
-  if (query.startsWith('histogram_quantile')) return 0.3 + 0.2 * Math.sin(at / HOUR);
-  if (query.includes('notifications_total') && !query.includes('dropped')) return 900;
-  if (query.startsWith('sum(increase(chat_delivery_seconds_count')) return 300;
-  if (query === 'dump_age_seconds') return 86_400;
-  if (query.startsWith('length(')) return 4;
-  return query === 'dashboards_with_data' ? 1 : 0;
-}
-
-async function communications(): Promise<Order> {
-  const text = (name: string) => readFile(new URL(`../../plans/${name}.yaml`, import.meta.url), 'utf8');
-  const plan = loadPlan(await text('communications'));
-  const registry = loadRegistry(await text('flags'));
-  if (!plan.ok || !registry.ok) throw new Error('the plan or the registry cannot be read');
-  return bindOrder(plan.plan, registry.registry, 'prod');
-}
-
-/** Ticks every item and signs for every role as soon as a stage opens, also where the news of it was lost: whoever starts the launch tells them as well. */
-function scriptedPeople(world: World, order: Order, now: () => Promise<number>): { readonly hear: (launch: string) => void; readonly stop: () => void } {
-  const { store } = world.house;
-  const clear = async (launch: string, stage: Stage): Promise<void> => {
-    const at = new Date(await now()).toISOString();
-    for (const item of itemsBefore(order.plan, stage)) {
-      if (item.check !== undefined) continue;
-      const person = people[item.role ?? 'qa'];
-      if (person !== undefined) await tickItem(store, { launch, item: item.id, done: true, evidence: `https://records.example/${item.id}`, person, at });
-    }
-    for (const { role } of stage.signOff) {
-      const person = people[role];
-      if (person !== undefined) await sign(store, { launch, stage: stage.id, role, decision: 'go', person, at });
-    }
-  };
-  let read = 0;
-  let known: string | undefined;
-  // One after another: a stage that could not be cleared is tried again at the next news, and at the latest in a second.
-  let acting = Promise.resolve();
-  let again: NodeJS.Timeout | undefined;
-  const act = (launch: string): void => {
-    acting = acting.then(async () => {
-      try {
-        for (const { seq, event } of await eventsOf(store.db, launch, read)) {
-          const stage = event.kind === 'stage-opened' ? order.plan.stages.find((one) => one.id === event.stage) : undefined;
-          if (stage !== undefined) await clear(launch, stage);
-          read = seq;
-        }
-      } catch (error) {
-        console.error(error);
-        again = setTimeout(() => act(launch), 1_000);
-      }
-    });
-  };
-  const hear = (launch: string | undefined): void => {
-    known = launch ?? known;
-    if (known !== undefined) act(known);
-  };
-  const off = store.listener.on('gonogo_event', hear);
-  return {
-    hear,
-    stop: () => {
-      clearTimeout(again);
-      off();
-    },
-  };
-}
-
 /** The server's time. While a stage bakes nothing is urgent, and an hour is slept at a time; otherwise news ends a sleep, as it does in real time. */
 function skippedClock(env: TestWorkflowEnvironment, state: () => Promise<string | undefined>): Clock & { readonly slept: () => number } {
   let slept = 0;
@@ -185,7 +101,7 @@ describe.skipIf(!hasTool('temporal-test-server'))('the communications launch wit
     });
     live.world = world;
     await world.seed(order);
-    team = scriptedPeople(world, order, () => clock.now());
+    team = scriptedPeople(world.house.store, order, () => clock.now());
     const began = performance.now();
     const spent = process.cpuUsage();
     const { id, handle } = await world.start(order, { heartbeat: 0 });
