@@ -38,14 +38,15 @@ const requirementForm = z
 
 const evaluatorForm = nameForm('the name of an evaluator in the config').optional().describe('Which evaluator of the config; the kind itself when left out.');
 const urlForm = word('an address that begins with a host of the config, e.g. ${app}/api/flags', /^\$\{[a-z][a-z0-9-]*\}\/[^\s"'<>\\]{0,500}$/);
+/** Kinds of evaluators that find a flag by its key alone. */
+const KEYED = ['ofrep', 'store', 'openfeature', 'launchdarkly-sdk', 'launchdarkly-rest', 'unleash-sdk', 'unleash-metrics'] as const;
 const proofForm = z
   .union(
     [
       fields('a proof', { http: fields('http', { url: urlForm, select: prose('a JMESPath to the value', 500), evaluator: evaluatorForm }) }),
-      fields('a proof', { ofrep: fields('ofrep', { evaluator: evaluatorForm }) }),
-      fields('a proof', { store: fields('store', { evaluator: evaluatorForm }) }),
+      ...KEYED.map((kind) => fields('a proof', { [kind]: fields(kind, { evaluator: evaluatorForm }) })),
     ],
-    { error: '{ http: { url, select } }, { ofrep: {} } or { store: {} }' },
+    { error: `{ http: { url, select } } or one of ${KEYED.map((kind) => `{ ${kind}: {} }`).join(', ')}` },
   )
   .transform((given): ProofRef => {
     const [kind, { evaluator, ...settings }] = Object.entries(given)[0] as [string, { evaluator?: string | undefined }];

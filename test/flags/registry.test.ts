@@ -133,7 +133,7 @@ test.each([
   [
     'a proof of no known kind',
     `chat:${FLAG}  proof: [{ guess: {} }]\n`,
-    'flags.yaml:9:11  chat.proof[0] is a map; expected { http: { url, select } }, { ofrep: {} } or { store: {} }',
+    'flags.yaml:9:11  chat.proof[0] is a map; expected { http: { url, select } } or one of { ofrep: {} }, { store: {} }, { openfeature: {} }, { launchdarkly-sdk: {} }, { launchdarkly-rest: {} }, { unleash-sdk: {} }, { unleash-metrics: {} }',
   ],
   [
     'a key that is a path',

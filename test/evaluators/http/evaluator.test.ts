@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { everyone } from '../../../src/core/exposure.ts';
+import { everyone, off } from '../../../src/core/exposure.ts';
 import { openEvaluator } from '../../../src/evaluators/index.ts';
 import type { Evaluator } from '../../../src/evaluators/evaluator.ts';
 import { fillUrl, selectFrom } from '../../../src/evaluators/http/translate.ts';
@@ -44,6 +44,29 @@ describe('reading a flag where the app shows it', () => {
       instance: new URL(app.url).host,
     });
     expect(app.served.slice(before)).toEqual(['/users/a%2Fb%3Fc/q%26a/flags']);
+  });
+
+  it('asks three pods one by one, and tells which of them still shows the old value and which is silent', async () => {
+    const old = { ...view, flags: new Map([['chat.enabled', storedFlag(off(true))]]) };
+    const last = await serveApp(() => view);
+    const pods = [await serveApp(() => view), await serveApp(() => old), last];
+    const [first, second, third] = pods.map((pod) => new URL(pod.url).host);
+    const fleet = await openEvaluator('app', { kind: 'http', hosts: { app: pods.map((pod) => pod.url) } }, openContext());
+    const asked = [ask('${app}/users/a/qa/flags', 'flags."chat.enabled"'), ask('${app}/users/b/qa/flags', 'flags."chat.enabled"')];
+    try {
+      const told = [
+        { kind: 'value', instance: first, value: true },
+        { kind: 'value', instance: second, value: false },
+        { kind: 'value', instance: third, value: true },
+      ];
+      expect(await fleet.evaluate(asked, AbortSignal.timeout(5_000))).toEqual([told, told]);
+      await last.close();
+      for (const answers of await fleet.evaluate(asked, AbortSignal.timeout(5_000)))
+        expect(answers).toEqual([told[0], told[1], { kind: 'silent', instance: third, detail: expect.stringContaining('ECONNREFUSED') as string }]);
+    } finally {
+      await fleet.close();
+      await Promise.all(pods.map((pod) => pod.close()));
+    }
   });
 
   it('says gone when the app does not know the subject', async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { everyone } from '../../../src/core/exposure.ts';
+import { everyone, off } from '../../../src/core/exposure.ts';
 import { openEvaluator } from '../../../src/evaluators/index.ts';
 import type { Evaluator } from '../../../src/evaluators/evaluator.ts';
 import { flagRef, openContext, storedFlag } from '../../flags/support.ts';
@@ -39,6 +39,22 @@ describe('asking over OFREP', () => {
         { kind: 'value', value: true, instance: new URL(server.url).host },
         { kind: 'silent', instance: '127.0.0.1:1' },
       ]);
+  });
+
+  it('asks three pods one by one, and tells which of them still gives the old value', async () => {
+    const old = { ...view, flags: new Map(keys.map((key) => [key, storedFlag(off(true), { key })])) };
+    const pods = await Promise.all([view, old, view].map((seen) => serveOfrep(() => seen, { publicOnly: false })));
+    const fleet = await openEvaluator('app', { kind: 'ofrep', url: pods.map((pod) => pod.url) }, openContext());
+    try {
+      const names = pods.map((pod) => new URL(pod.url).host);
+      const values = [true, false, true];
+      const told = names.map((instance, i) => ({ kind: 'value', instance, value: values[i] }));
+      expect(await fleet.evaluate([ask('a', 'x'), ask('b', 'y'), ask('c', 'y')], AbortSignal.timeout(5_000))).toEqual([told, told, told]);
+      expect(pods.map((pod) => pod.served.length)).toEqual([2, 2, 2]);
+    } finally {
+      await fleet.close();
+      await Promise.all(pods.map((pod) => pod.close()));
+    }
   });
 
   it('asks a thousand subjects', async () => {
