@@ -42,7 +42,8 @@ async function openAll<T>(raw: Readonly<Record<string, unknown>>, open: (name: s
   return new Map(await Promise.all(Object.entries(raw).map(async ([name, config]) => [name, await open(name, config)] as const)));
 }
 
-function readSource(name: string, raw: unknown): SourceConfig {
+/** One source's settings. Throws Terminal `config` naming the field. */
+export function readSource(name: string, raw: unknown): SourceConfig {
   const parsed = sourceConfig.safeParse(raw);
   if (parsed.success) return parsed.data;
   throw new Terminal('config', parsed.error.issues.map((issue) => `${['sources', name, ...issue.path.map(String)].join('.')}: ${issue.message}`).join('; '));

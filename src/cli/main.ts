@@ -103,4 +103,8 @@ function explainFailure(error: unknown): number {
   return EXIT.error;
 }
 
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await main(process.argv.slice(2));
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  await main(process.argv.slice(2));
+  // What still runs now was left behind: some vendors' SDKs go on reconnecting after they were closed.
+  setTimeout(() => process.exit(), 1_000).unref();
+}

@@ -1,13 +1,12 @@
 import type { LaunchEvent } from '../core/event.ts';
 import { isOff, sameExposure, describe, type Exposure } from '../core/exposure.ts';
-import { measurementsOf } from '../core/query.ts';
-import { staleAfter } from '../core/gate.ts';
 import type { FlagRef, Order } from '../core/plan.ts';
 import { canWitness } from '../core/witness.ts';
 import type { House } from '../house.ts';
 import type { FlagProvider, Problem } from '../providers/provider.ts';
 import { drawFor, exposuresOf, look } from '../rollback/look.ts';
 import { openLaunch } from '../store/launches.ts';
+import { attempt, byEvaluator, evaluatorProblems, providerProblems, queriesOf, READY_WITHIN, sourceProblems } from './ready.ts';
 
 /** What a launch is opened with: an order that may be divided by `speed`, and who starts it. */
 export interface Opening {
@@ -29,6 +28,9 @@ function capabilityProblems(flag: FlagRef, provider: FlagProvider, exposures: re
   const says = (message: string): Problem => ({ where: flag.flag, message, hint: `choose another exposure, or keep ${flag.flag} at a provider that can` });
   return [
     ...(!can.share && exposures.some((e) => e.share > 0 && e.share < 100) ? [says(`${flag.provider} cannot give a flag to a share`)] : []),
+    ...exposures
+      .filter(({ share }) => can.shareStep !== undefined && share % can.shareStep !== 0)
+      .map(({ share }) => says(`${flag.provider} draws shares in steps of ${can.shareStep ?? 0} %, and the plan asks for ${share} %`)),
     ...(!can.lists && exposures.some((e) => e.listed.length > 0) ? [says(`${flag.provider} cannot give a flag to listed subjects`)] : []),
     ...(!can.values && flag.type !== 'boolean' ? [says(`${flag.provider} has no string values`)] : []),
   ];
@@ -67,64 +69,22 @@ async function flagProblems(house: House, order: Order, flag: FlagRef, provider:
 
 /** Everything that stands in a launch's way: providers, capabilities, evaluators, sources, and changes that nobody could see. */
 export async function readiness(house: House, order: Order, signal: AbortSignal): Promise<readonly Problem[]> {
-  const problems: Problem[] = [];
-  const attempt = async (where: string, hint: string, work: () => Promise<readonly Problem[]>) => {
-    try {
-      problems.push(...(await work()));
-    } catch (error) {
-      problems.push({ where, message: error instanceof Error ? error.message : String(error), hint });
-    }
+  const atProvider = async (name: string, flags: readonly FlagRef[]): Promise<readonly Problem[]> => {
+    const found = await providerProblems(house, name, flags, signal);
+    const provider = house.providers.get(name);
+    if (provider === undefined) return found;
+    const all = [...found, ...flags.flatMap((flag) => capabilityProblems(flag, provider, exposuresOf(order.plan, flag.flag)))];
+    if (all.length > 0) return all;
+    return attempt('providers', name, signal, async (limit) =>
+      (await Promise.all(flags.map((flag) => flagProblems(house, order, flag, provider, limit)))).flat(),
+    );
   };
-  const byProvider = Map.groupBy(order.flags, (flag) => flag.provider);
-  const byEvaluator = Map.groupBy(
-    order.flags.flatMap((flag) => flag.proof.map((proof) => ({ flag, evaluator: proof.evaluator }))),
-    (one) => one.evaluator,
-  );
-  const bySource = Map.groupBy(
-    order.plan.gates.flatMap((gate) => (gate.source === undefined ? [] : [{ gate, source: gate.source }])),
-    (one) => one.source,
-  );
-  await Promise.all([
-    ...[...byProvider].map(([name, flags]) =>
-      attempt(name, `look at providers.${name} in the config`, async () => {
-        const provider = house.providers.get(name);
-        if (provider === undefined) return [{ where: name, message: 'no such provider in the config of the workers', hint: `add providers.${name}` }];
-        const found = [
-          ...(await provider.check(flags, signal)),
-          ...flags.flatMap((flag) => capabilityProblems(flag, provider, exposuresOf(order.plan, flag.flag))),
-        ];
-        if (found.length > 0) return found;
-        return (await Promise.all(flags.map((flag) => flagProblems(house, order, flag, provider, signal)))).flat();
-      }),
-    ),
-    ...[...byEvaluator].map(([name, asked]) =>
-      attempt(name, `look at evaluators.${name} in the config`, async () => {
-        const evaluator = house.evaluators.get(name);
-        if (evaluator === undefined) return [{ where: name, message: 'no such evaluator in the config of the workers', hint: `add evaluators.${name}` }];
-        return evaluator.check(
-          asked.map((one) => one.flag),
-          signal,
-        );
-      }),
-    ),
-    ...[...bySource].map(([name, asked]) =>
-      attempt(name, `look at sources.${name} in the config`, async () => {
-        const source = house.sources.get(name);
-        if (source === undefined) return [{ where: name, message: 'no such source in the config of the workers', hint: `add sources.${name}` }];
-        return source.check(
-          asked.flatMap(({ gate }) =>
-            measurementsOf(gate).map((query) => ({
-              text: query.text,
-              staleAfter: staleAfter(gate),
-              ...(query.with === undefined ? {} : { with: query.with }),
-              ...(query.alive === undefined ? {} : { alive: query.alive }),
-            })),
-          ),
-          signal,
-        );
-      }),
-    ),
+  const found = await Promise.all([
+    ...[...Map.groupBy(order.flags, (flag) => flag.provider)].map(([name, flags]) => atProvider(name, flags)),
+    ...[...byEvaluator(order.flags)].map(([name, flags]) => evaluatorProblems(house, name, flags, signal)),
+    ...[...queriesOf(order.plan)].map(([name, queries]) => sourceProblems(house, name, queries, signal)),
   ]);
+  const problems = found.flat();
   for (const stage of order.plan.stages) {
     for (const item of stage.checklist.concat(order.plan.checklist)) {
       if (item.check !== undefined && !house.sources.has(item.check.source)) {
@@ -140,7 +100,7 @@ export async function open(house: House, opening: Opening): Promise<Refused | un
   const { order, launch } = opening;
   const known = await house.store.db.selectFrom('launch').select('id').where('id', '=', launch).executeTakeFirst();
   if (known !== undefined) return undefined;
-  const problems = await readiness(house, order, AbortSignal.timeout(8_000));
+  const problems = await readiness(house, order, AbortSignal.timeout(READY_WITHIN));
   if (problems.length > 0) return { code: 'not_ready', problems };
   const now = await house.clock.now();
   const { plan } = order;

@@ -201,7 +201,9 @@ describe('doctor', () => {
     expect(away.code).toBe(1);
     expect(away.stdout + away.stderr).not.toContain('very-secret');
     const bad = (JSON.parse(away.stdout) as { what: string; ok: boolean; remedy?: string }[]).filter((one) => !one.ok);
-    expect(bad.map((one) => one.what)).toEqual(['database', 'temporal', 'server']);
+    expect(bad.map((one) => one.what)).toEqual(
+      expect.arrayContaining(['database', 'temporal', 'server', 'provider builtin (dev, prod, stage)', 'evaluator store']),
+    );
     for (const one of bad) expect(one.remedy).toBeTruthy();
   });
 });

@@ -2,11 +2,13 @@ import type { Command } from 'commander';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Config } from '../../config.ts';
+import type { Examined } from '../../doctor.ts';
 import { toolPath } from '../../embedded/tools.ts';
+import type { Registry } from '../../flags/registry.ts';
 import { cliOf, type Cli } from '../cli.ts';
-import { EXIT, Exit } from '../exit.ts';
+import { EXIT, Exit, usage } from '../exit.ts';
 import { DATA_DIR, textOf } from '../input.ts';
-import { table } from '../text.ts';
+import { clean, table } from '../text.ts';
 
 /** One thing looked at. `remedy` is what to do; `needed` is false for what only some need. */
 interface Finding {
@@ -22,34 +24,77 @@ const bad = (what: string, found: string, remedy: string, needed = true): Findin
 const said = (error: unknown): string =>
   error instanceof AggregateError ? error.errors.map(said).join(', ') : error instanceof Error ? error.message || error.name : String(error);
 
-/** `gonogo doctor`: what is there and what is not, each with the remedy. Exits 1 when something needed is missing. */
+/** `gonogo doctor`: what is there and what is not, as seen from this machine, each with the remedy. Exits 1 when something needed is missing. */
 export function doctor(program: Command): void {
   program
     .command('doctor')
-    .description('look at Node, tools, config, database, Temporal and server; say what to do about what is wrong')
+    .description(
+      'look at Node, tools, config, database, Temporal and server, and at every provider, evaluator, source and notifier; say what to do about what is wrong',
+    )
+    .option('--env <environment>', "only this environment's flags; all by default")
     .option('--data <dir>', 'where "gonogo start" keeps its data', DATA_DIR)
-    .action(async (options: { data: string }, command: Command) => {
+    .action(async (options: { data: string; env?: string }, command: Command) => {
       const cli = cliOf(command);
-      const config = await readConfig(cli);
-      const findings = [
-        node(),
-        ...tools(),
-        config.finding,
-        ...(config.config === undefined ? [] : [await registry(config.config)]),
-        ...(await Promise.all(
-          config.config === undefined
-            ? [Promise.resolve(embedded(options.data)), server(cli)]
-            : [database(config.config), temporal(config.config), server(cli)],
-        )),
-      ];
-      cli.print(findings, () =>
-        table(
-          ['', 'WHAT', 'FOUND', 'DO'],
-          findings.map((one) => [one.ok ? '✓' : one.needed ? '✗' : '·', one.what, one.found, one.remedy ?? '']),
-        ),
-      );
+      const { config, embedded, finding } = await readConfig(cli);
+      const registry = config === undefined ? undefined : await readRegistry(config);
+      if (registry?.registry !== undefined) await knownEnvironment(registry.registry, options.env);
+      const servers = config === undefined || embedded ? [Promise.resolve(data(options.data)), server(cli)] : [database(config), temporal(config), server(cli)];
+      const [up, named] = await Promise.all([
+        Promise.all(servers),
+        config === undefined || registry?.registry === undefined ? [] : examined(config, registry.registry, options.env, embedded, cli.signal),
+      ]);
+      const findings = [node(), ...tools(), finding, ...(registry === undefined ? [] : [registry.finding]), ...up, ...named];
+      cli.print(findings, () => shown(findings));
       if (findings.some((one) => !one.ok && one.needed)) process.exitCode = EXIT.error;
     });
+}
+
+/** One line for each finding, and below it what to do: found texts are long, and a remedy far to the right is not read. */
+function shown(findings: readonly Finding[]): string {
+  const [heads = '', ...lines] = table(
+    ['', 'WHAT', 'FOUND'],
+    findings.map((one) => [one.ok ? '✓' : one.needed ? '✗' : '·', one.what, one.found]),
+  ).split('\n');
+  return [heads, ...lines.flatMap((line, index) => [line, ...remedyOf(findings[index])])].join('\n');
+}
+
+function remedyOf(finding: Finding | undefined): readonly string[] {
+  return finding?.remedy === undefined ? [] : [`   → ${clean(finding.remedy)}`];
+}
+
+async function knownEnvironment(registry: Registry, environment: string | undefined): Promise<void> {
+  const { environmentsOf } = await import('../../flags/registry.ts');
+  if (environment !== undefined && !environmentsOf(registry).includes(environment))
+    throw usage(`--env is ${environment}; the registry knows ${environmentsOf(registry).join(', ')}`);
+}
+
+/** What every provider, evaluator, source and notifier says: the same that would refuse a launch. */
+async function examined(
+  config: Config,
+  registry: Registry,
+  environment: string | undefined,
+  embedded: boolean,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const { examine } = await import('../../doctor.ts');
+  const without = embedded ? inOwnDatabase(config) : new Set<string>();
+  const all = await examine({ config, registry, without, ...(environment === undefined ? {} : { environments: [environment] }) }, signal);
+  return all.flatMap(findingsOf);
+}
+
+/** Those that live in the database which "gonogo start" brings: while it does not run there is nothing to look at. */
+function inOwnDatabase(config: Config): ReadonlySet<string> {
+  const own = [...Object.entries(config.providers), ...Object.entries(config.evaluators)].filter(
+    ([, instance]) => ['builtin', 'store'].includes(instance.kind) && instance['database'] === undefined,
+  );
+  return new Set(own.map(([name]) => name));
+}
+
+function findingsOf(one: Examined): readonly Finding[] {
+  const what = `${one.kind} ${one.name}${one.environments.length === 0 ? '' : ` (${one.environments.join(', ')})`}`;
+  if (one.problems.length === 0)
+    return [fine(what, one.asked.startsWith('nothing') ? `not asked ${one.asked.slice('nothing: '.length)}` : `ready, ${one.asked}`)];
+  return one.problems.map(({ where, message, hint }) => bad(what, message.startsWith(where) ? message : `${where}: ${message}`, hint));
 }
 
 function node(): Finding {
@@ -70,39 +115,50 @@ function tools(): Finding[] {
   });
 }
 
-async function readConfig(cli: Cli): Promise<{ readonly config?: Config; readonly finding: Finding }> {
+interface ReadConfig {
+  readonly config?: Config;
+  /** No database is named: "gonogo start" brings one, and the rest of the config counts all the same. */
+  readonly embedded: boolean;
+  readonly finding: Finding;
+}
+
+async function readConfig(cli: Cli): Promise<ReadConfig> {
   const { ConfigError, loadConfig } = await import('../../config.ts');
   try {
     const config = loadConfig(cli.configFile, cli.env);
-    return { config, finding: fine('config', config.file ?? 'the environment') };
+    return { config, embedded: false, finding: fine('config', config.file ?? 'the environment') };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    if (error.lines.length === 1 && error.message.includes('database.url is missing'))
+    if (error.lines.length === 1 && error.message.includes('database.url is missing')) {
+      const config = loadConfig(cli.configFile, { ...cli.env, GONOGO_DATABASE_URL: 'postgres://127.0.0.1/embedded' });
+      if (config.file !== undefined) return { config, embedded: true, finding: fine('config', `${config.file}, with the embedded database`) };
       return {
+        embedded: true,
         finding: { what: 'config', ok: true, needed: false, found: 'none: everything is embedded', remedy: '"gonogo start", or see gonogo.example.yaml' },
       };
-    return { finding: bad('config', error.message.replaceAll('\n', '; '), 'correct it; gonogo.example.yaml shows one') };
+    }
+    return { embedded: false, finding: bad('config', error.message.replaceAll('\n', '; '), 'correct it; gonogo.example.yaml shows one') };
   }
 }
 
-async function registry(config: Config): Promise<Finding> {
+async function readRegistry(config: Config): Promise<{ readonly registry?: Registry; readonly finding: Finding }> {
   const { loadRegistry } = await import('../../flags/registry.ts');
   try {
     const loaded = loadRegistry(textOf(config.registry, 'the registry of flags'));
-    if (loaded.ok) return fine('registry', `${loaded.registry.entries.size} flags in ${config.registry}`);
-    return bad('registry', `${loaded.problems.length} problems in ${config.registry}`, 'correct it: gonogo check shows them');
+    if (loaded.ok) return { registry: loaded.registry, finding: fine('registry', `${loaded.registry.entries.size} flags in ${config.registry}`) };
+    return { finding: bad('registry', `${loaded.problems.length} problems in ${config.registry}`, 'correct it: gonogo check shows them') };
   } catch (error) {
-    return bad('registry', said(error), 'set registry in gonogo.yaml');
+    return { finding: bad('registry', said(error), 'set registry in gonogo.yaml') };
   }
 }
 
-function embedded(data: string): Finding {
-  const there = existsSync(path.resolve(data, 'postgres', 'cluster'));
+function data(dir: string): Finding {
+  const there = existsSync(path.resolve(dir, 'postgres', 'cluster'));
   return {
     what: 'data',
     ok: true,
     needed: false,
-    found: there ? path.resolve(data) : `nothing in ${data} yet`,
+    found: there ? path.resolve(dir) : `nothing in ${dir} yet`,
     ...(there ? {} : { remedy: '"gonogo start" makes it' }),
   };
 }
