@@ -116,5 +116,17 @@ export function renderView(cli: Pick<Cli, 'ascii' | 'format'>, view: LaunchView,
       ),
     );
   }
+  if (view.remainder.length > 0) {
+    lines.push(head('Not proven back'));
+    for (const { flag, provider, was, undo } of view.remainder)
+      lines.push(
+        clean(`${flag} at ${provider}, ${was ?? 'unknown'} before${undo === undefined ? '' : `; by hand:`}`),
+        ...(undo === undefined ? [] : [`  ${clean(undo)}`]),
+      );
+  }
+  if (view.drifts.length > 0) {
+    const rows = view.drifts.map((drift) => [drift.held ? '✗' : '·', drift.at, drift.flag, drift.who, `${drift.before} -> ${drift.now}`, drift.what ?? '']);
+    lines.push(head("Others at the launch's flags"), grid(['', 'AT', 'FLAG', 'WHO', 'EXPOSURE', 'WHAT'], rows));
+  }
   return lines.join('\n');
 }

@@ -1,6 +1,7 @@
 import type { FlagProof, GateRecord, LaunchEvent, LoggedEvent, Outcome, State } from './event.ts';
 import { describe } from './exposure.ts';
-import { fold, remainderOf, type ItemFact, type LaunchFold, type SignatureFact } from './fold.ts';
+import { driftsOf, leftOf, type DriftFact, type Left } from './others.ts';
+import { fold, type ItemFact, type LaunchFold, type SignatureFact } from './fold.ts';
 import { describeCause, describeWhen, headline } from './headline.ts';
 import { describeMillis } from './bound.ts';
 import type { Millis } from './plan.ts';
@@ -47,27 +48,6 @@ export interface ReportRollback {
   readonly parts: readonly { readonly provider: string; readonly flags: readonly string[]; readonly seconds: number }[];
 }
 
-/** A flag that a rollback has not proven back: where it lives, what it was, and the command that a person can paste. */
-export interface ReportLeft {
-  readonly flag: string;
-  readonly provider: string;
-  readonly key: string;
-  readonly was?: string;
-  readonly undo?: string;
-}
-
-/** A change that somebody else made to a flag while the launch was live. */
-export interface ReportDrift {
-  readonly at: string;
-  readonly flag: string;
-  readonly provider: string;
-  readonly who: string;
-  readonly what?: string;
-  readonly before: string;
-  readonly now: string;
-  readonly held: boolean;
-}
-
 /** A stage: its times, what it earned, its signatures (struck-out ones too) and the gates' records. */
 export interface ReportStage {
   readonly id: string;
@@ -104,8 +84,8 @@ export interface Report {
   readonly flags: readonly ReportFlag[];
   readonly rollbacks: readonly ReportRollback[];
   /** Exactly what is not proven back; empty once every rollback is. */
-  readonly remainder: readonly ReportLeft[];
-  readonly drifts: readonly ReportDrift[];
+  readonly remainder: readonly Left[];
+  readonly drifts: readonly DriftFact[];
   readonly timeline: readonly { readonly seq: number; readonly at: string; readonly by: string; readonly kind: string; readonly text: string }[];
   readonly chain: { readonly events: number; readonly head: string };
   readonly links: readonly ReportLink[];
@@ -252,25 +232,6 @@ function stagesOf(launch: LaunchFold): ReportStage[] {
   }));
 }
 
-function remainder(launch: LaunchFold): ReportLeft[] {
-  const undo = new Map(
-    launch.stages
-      .flatMap((stage) => stage.before)
-      .reverse()
-      .map((mark) => [mark.flag, mark.undo]),
-  );
-  return remainderOf(launch).map(({ flag, provider, key, before }) => {
-    const command = undo.get(flag);
-    return {
-      flag,
-      provider,
-      key,
-      ...(before === undefined ? {} : { was: describe(before.exposure) }),
-      ...(command === undefined ? {} : { undo: command }),
-    };
-  });
-}
-
 /** Folds a launch's links, in order, into its report: the same links give the same report, byte for byte. Throws where a body is not JSON. */
 export function report(links: readonly ReportLink[]): Report {
   const events: readonly Logged[] = links.map(({ seq, recordedAt, body, hash }) => ({ seq, recordedAt, hash, event: JSON.parse(body) as LaunchEvent }));
@@ -306,17 +267,8 @@ export function report(links: readonly ReportLink[]): Report {
       relapses,
       parts: parts.map((part) => ({ provider: part.provider, flags: part.flags, seconds: part.seconds })),
     })),
-    remainder: remainder(launch),
-    drifts: launch.drifts.map(({ at, flag, provider, who, what, before, now, holds }) => ({
-      at,
-      flag,
-      provider,
-      who,
-      ...(what === undefined ? {} : { what }),
-      before: describe(before),
-      now: describe(now),
-      held: holds,
-    })),
+    remainder: leftOf(launch),
+    drifts: driftsOf(launch),
     timeline: events.map(({ seq, event }) => ({ seq, at: event.at, by: event.by, kind: event.kind, text: describeEvent(event) })),
     chain: { events: links.length, head: launch.head },
     links,

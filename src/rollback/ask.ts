@@ -66,7 +66,12 @@ export function agreed(answers: readonly Answer[]): Agreed {
   const values = answers.flatMap((answer) => (answer.kind === 'value' ? [answer] : []));
   const first = values[0];
   if (first === undefined) return { kind: 'silent', detail: 'nobody answered' };
-  const other = values.find((answer) => answer.value !== first.value);
-  if (other === undefined) return { kind: 'value', value: first.value };
-  return { kind: 'split', detail: `${first.instance} says ${String(first.value)}, ${other.instance} says ${String(other.value)}` };
+  const byValue = Map.groupBy(values, (answer) => answer.value);
+  if (byValue.size === 1) return { kind: 'value', value: first.value };
+  // The fewest first: they are the stale ones, most of the time.
+  const said = [...byValue].toSorted(([, a], [, b]) => a.length - b.length);
+  return {
+    kind: 'split',
+    detail: said.map(([value, all]) => `${String(value)} at ${all.map((one) => `${one.evaluator} ${one.instance}`).join(', ')}`).join('; '),
+  };
 }

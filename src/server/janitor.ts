@@ -2,8 +2,9 @@ import { sql } from 'kysely';
 import { WorkflowIdConflictPolicy, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { NAMES, queues, workflowId, type RollbackInput } from '../../workflows/messages.ts';
 import type { LaunchEvent } from '../core/event.ts';
+import { startRollback } from '../nudger.ts';
 import { page } from '../store/launches.ts';
-import { freeOrphanLocks, launchesToTend, type LaunchHealth } from '../store/lists.ts';
+import { freeOrphanLocks, launchesOnPatrol, launchesToTend, type LaunchHealth } from '../store/lists.ts';
 import { hold, Refusal } from '../store/people.ts';
 import { requestRollback } from '../store/request.ts';
 import type { ServerDeps } from './deps.ts';
@@ -157,6 +158,13 @@ export function openJanitor(deps: JanitorDeps): Janitor {
       }
     };
     await Promise.all(Array.from({ length: 8 }, worker));
+    // Whoever asked for the rollback may have found no Temporal to tell; a run that walks already is joined.
+    if (client !== undefined)
+      for (const launch of await launchesOnPatrol(store)) {
+        await client
+          .withDeadline(Date.now() + ASK_WITHIN, () => startRollback(client, deps.taskQueue, launch))
+          .catch((error: unknown) => log.warn({ launch, reason: String(error) }, 'the patrol could not be started; the janitor comes again'));
+      }
     const locksFreed = await freeOrphanLocks(store);
     for (const one of did) log.warn({ ...one }, 'the janitor acted');
     return { ran: true, tended: launches.length, did, locksFreed };

@@ -175,6 +175,14 @@ export async function launchesToTend(store: Store): Promise<readonly LaunchHealt
   }));
 }
 
+/** Launches that are over and keep their locks, since a patrol walks for them. */
+export async function launchesOnPatrol(store: Store): Promise<readonly string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select l.id from launch l where l.outcome = 'rolled-back'
+      and exists (select 1 from flag_lock f where f.launch = l.id and f.kept_until > clock_timestamp()) order by l.id`.execute(store.db);
+  return rows.map((row) => row.id);
+}
+
 /** Frees locks that no living launch holds and no patrol needs. Returns how many. */
 export async function freeOrphanLocks(store: Store): Promise<number> {
   const { numAffectedRows } = await sql`

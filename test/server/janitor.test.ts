@@ -204,6 +204,21 @@ describe('the janitor', () => {
     }
   }, 120_000);
 
+  test('starts the patrol of a launch that is over and keeps its locks, where nobody could, and joins one that walks', async () => {
+    const launch = await open(false);
+    const { db } = world.house.store;
+    await db.updateTable('launch').set({ outcome: 'rolled-back' }).where('id', '=', launch).execute();
+    await sql`update flag_lock set kept_until = clock_timestamp() + interval '5 minutes' where launch = ${launch}`.execute(db);
+    const run = () => world.client.workflow.getHandle(workflowId.rollback(launch)).describe();
+    await expect(run()).rejects.toThrow();
+    await blind.round();
+    await janitor.round();
+    const first = await run();
+    expect(first.status.name).toBe('RUNNING');
+    await janitor.round();
+    expect((await run()).runId).toBe(first.runId);
+  });
+
   test('goes round in one process at a time', async () => {
     const { db } = world.house.store;
     await db.connection().execute(async (connection) => {
