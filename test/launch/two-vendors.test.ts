@@ -3,14 +3,16 @@ import type { LaunchEvent } from '../../src/core/event.ts';
 import type { FlagValue } from '../../src/core/exposure.ts';
 import type { FlagRef, Order } from '../../src/core/plan.ts';
 import type { Subject } from '../../src/core/subject.ts';
+import { open } from '../../src/launch/open.ts';
 import { speedUp } from '../../src/plan/order.ts';
+import { openProvider } from '../../src/providers/index.ts';
 import { eventsOf } from '../../src/store/events.ts';
 import { launchRow } from '../../src/store/launches.ts';
 import { communications, scriptedPeople, wellness } from '../support/communications.ts';
 import { scriptedSource } from '../support/scripted-source.ts';
 import { openTwoVendors, type TwoVendors } from '../support/two-vendors.ts';
 import { until } from '../support/until.ts';
-import { openWorld, type World } from '../support/world.ts';
+import { openWorld, quietLog, type World } from '../support/world.ts';
 
 /** A bake of 24 h takes 2 s. */
 const SPEED = 43_200;
@@ -92,6 +94,33 @@ describe('the communications launch over LaunchDarkly and Unleash at once, broke
     console.info(`broken in stage 3: off for the apps after ${JSON.stringify(took)} s, proven after ${proven.seconds} s`);
     expect(proven.seconds).toBeLessThan(30);
   }, 180_000);
+
+  it('is refused before anything is written where it could not be put back: an approval is asked for, a token may only read', async () => {
+    const { approvals } = vendors.launchdarkly.environment();
+    const reader = await openProvider(
+      'unleash',
+      { kind: 'unleash', url: vendors.unleash.url, environment: 'production', token: vendors.unleash.tokens.production },
+      { log: quietLog, secret: (text) => text },
+    );
+    const { house } = world;
+    approvals.required = true;
+    try {
+      const refused = await open(
+        { ...house, providers: new Map([...house.providers, ['unleash', reader]]) },
+        { launch: 'communications-prod-refused', order, startedBy: 'releaser', speed: 1 },
+      );
+      expect(refused?.code).toBe('not_ready');
+      const asked = refused?.problems.filter(({ message }) => message.includes('asks for an approval')).map(({ where }) => where);
+      expect(asked?.toSorted()).toEqual([...atLaunchdarkly].map((flag) => `flags.${flag}`).toSorted());
+      expect(refused?.problems.filter(({ where }) => where === 'providers.unleash')).toHaveLength(1);
+      for (const { hint } of refused?.problems ?? []) expect(hint).not.toBe('');
+      expect(await launchRow(house.store.db, 'communications-prod-refused')).toBeUndefined();
+      expect(await house.store.db.selectFrom('flag_lock').selectAll().where('launch', '=', 'communications-prod-refused').execute()).toEqual([]);
+    } finally {
+      approvals.required = false;
+      await reader.close();
+    }
+  });
 
   it('with LaunchDarkly dead: Unleash is off on time, the page names the commands, and LaunchDarkly is put back within 10 s of its return', async () => {
     const id = await inStageThree();
