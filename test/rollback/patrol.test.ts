@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { everyone, off } from '../../src/core/exposure.ts';
 import { fold } from '../../src/core/fold.ts';
-import type { House } from '../../src/house.ts';
-import type { FlagProvider } from '../../src/providers/provider.ts';
 import { eventsOf } from '../../src/store/events.ts';
 import { conclude } from '../../src/store/people.ts';
 import { workflowId } from '../../workflows/messages.ts';
@@ -10,51 +8,11 @@ import { order, stage } from '../support/orders.ts';
 import { until } from '../support/until.ts';
 import { openWorld, type World } from '../support/world.ts';
 import { openHands } from '../workflows/hands.ts';
-import { ended, exposures, gateway, heard, openControl, outcomeOf, personAsks, said, type Control } from './control.ts';
+import { ended, exposures, gateway, heard, openControl, outcomeOf, personAsks, said } from './control.ts';
+import { dressed, freezeWrite } from './unfenced.ts';
 
 const HOUR = 3_600_000;
 const [ON, OFF] = [everyone(true), off(true)];
-
-/** The built-in store as a vendor without guarded writes and without a write that nobody feels: what is sent lands, whatever has happened meanwhile. */
-function unfenced(world: () => World, inner: FlagProvider): FlagProvider {
-  return {
-    ...inner,
-    can: { ...inner.can, guarded: false, fences: false },
-    async write(changes, signal) {
-      for (const change of changes) {
-        await change.stillWanted();
-        await world().flags.putExposure(change.flag.key, change.to, '*', { by: 'gonogo', comment: change.comment });
-      }
-      return Promise.all(changes.map((change) => inner.read(change.flag, signal)));
-    },
-    restore: (entries, signal) =>
-      inner.restore(
-        entries.map(({ intent: _, ...entry }) => ({ ...entry, phase: 'applied' })),
-        signal,
-      ),
-  };
-}
-
-function dressed(world: () => World, control: Control) {
-  return (house: House) => control.dress({ ...house, providers: new Map([...house.providers].map(([name, provider]) => [name, unfenced(world, provider)])) });
-}
-
-/** Stands still after its last question, and sends when it thaws. */
-function freezeWrite(control: Control, flag: string) {
-  const frozen = gateway();
-  let first = true;
-  control.writing.set(flag, async (changes, signal, provider) => {
-    if (!first) return provider.write(changes, signal);
-    first = false;
-    for (const change of changes) await change.stillWanted();
-    await frozen.pass();
-    return provider.write(
-      changes.map((change) => ({ ...change, stillWanted: () => Promise.resolve() })),
-      signal,
-    );
-  });
-  return frozen;
-}
 
 const locks = (world: World, id: string) => world.house.store.db.selectFrom('flag_lock').selectAll().where('launch', '=', id).execute();
 const folded = async (world: World, id: string) => fold(await eventsOf(world.house.store.db, id));

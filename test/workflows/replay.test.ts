@@ -4,8 +4,9 @@ import { Worker } from '@temporalio/worker';
 import { describe, expect, it } from 'vitest';
 import { workflowBundle } from '../../src/worker.ts';
 import { openControl } from '../rollback/control.ts';
-import { openWorld } from '../support/world.ts';
-import { HISTORIES, saveHistories } from './save-histories.ts';
+import { dressed } from '../rollback/unfenced.ts';
+import { openWorld, type World } from '../support/world.ts';
+import { HISTORIES, saveHistories, savePatrol } from './save-histories.ts';
 
 // SAVE_HISTORIES=1 makes them anew: only where running launches may break, or a state is missing.
 if (process.env['SAVE_HISTORIES'] !== undefined) {
@@ -13,6 +14,9 @@ if (process.env['SAVE_HISTORIES'] !== undefined) {
     const control = openControl();
     const world = await openWorld({ dress: control.dress });
     await saveHistories(world, control).finally(() => world.close());
+    const others = openControl();
+    const unfenced: World = await openWorld({ dress: dressed(() => unfenced, others) });
+    await savePatrol(unfenced, others).finally(() => unfenced.close());
   }, 300_000);
 }
 
@@ -36,6 +40,7 @@ describe('launches that older code began', () => {
     expect([...errors.keys()].sort()).toEqual(names());
     for (const ending of ['launched', 'aborted', 'waiting', 'no-go', 'shifting', 'baking', 'held', 'watching', 'stage-scope'])
       expect(names()).toContain(`launch-${ending}.json`);
+    expect(names()).toContain('rollback-patrol.json');
   }, 60_000);
 
   it('would be noticed if they could not: a history with two steps exchanged does not replay', async () => {

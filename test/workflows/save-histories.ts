@@ -7,6 +7,7 @@ import { workflowId } from '../../workflows/messages.ts';
 import type { Stage } from '../../src/core/plan.ts';
 import { everyone } from '../../src/core/exposure.ts';
 import { ended, gateway, heard, personAsks, type Control } from '../rollback/control.ts';
+import { freezeWrite } from '../rollback/unfenced.ts';
 import { gate, order, stage } from '../support/orders.ts';
 import { until } from '../support/until.ts';
 import type { World } from '../support/world.ts';
@@ -129,4 +130,20 @@ export async function saveHistories(world: World, control: Control): Promise<voi
       },
     ),
   ]);
+}
+
+/** Lives through a rollback whose patrol finds a late write, in a world where nothing can be fenced, and saves what Temporal remembers of it. */
+export async function savePatrol(world: World, control: Control): Promise<void> {
+  const frozen = freezeWrite(control, 'patrol.one');
+  const plan = order([stage('one', ['patrol.one'])], [], { name: 'patrol' });
+  await world.seed(plan);
+  const { id } = await world.start(plan);
+  await frozen.reached;
+  await personAsks(world, id);
+  await ended(world, id, 'rolled-back');
+  frozen.open();
+  await heard(world, id, 'rollback-proven', 2);
+  await ended(world, id, 'rolled-back');
+  // It walks for a quarter of an hour more: what is there by now replays as well.
+  await save(world, 'rollback-patrol', workflowId.rollback(id));
 }
