@@ -142,7 +142,8 @@ export async function shift(house: House, launch: string, stageId: string): Prom
     entries.filter((entry) => entry.phase === 'intent'),
     (entry) => `${entry.provider}\n${entry.unit}`,
   );
-  let drift: string | undefined;
+  // What was left to somebody else stays so when another unit's failure, or a crash, begins this anew.
+  let left = entries.some((entry) => entry.phase === 'void');
   for (const unit of units.values()) {
     const provider = providerOf(house, refOf(view.order, unit[0]?.flag ?? ''));
     try {
@@ -152,21 +153,19 @@ export async function shift(house: House, launch: string, stageId: string): Prom
       if (!(error instanceof Drift)) throw error;
       // A rollback fences what is still on its way: that drift is our own, and nobody's to look at.
       if (!(await stillWanted(house.store, launch))) return 'stopped';
+      await callPerson(house, launch, 'drift', error.message);
       await markVoid(
         house.store,
         launch,
         stageId,
         unit.map((entry) => entry.flag),
       );
-      drift = error.message;
+      left = true;
     }
   }
   const now = await house.clock.now();
   const at = new Date(now).toISOString();
-  if (drift !== undefined) {
-    await callPerson(house, launch, 'drift', drift);
-    return 'drifted';
-  }
+  if (left) return 'drifted';
   const after = await rollbackState(house.store, launch);
   const flags = (after?.journal ?? [])
     .filter((entry) => entry.stage === stageId && entry.phase === 'applied')
