@@ -139,8 +139,9 @@ export function stepsTo(feature: Feature, flag: FlagRef, to: Exposure, change: s
     }
   }
   for (const strategy of wanted.values()) widen.push({ kind: 'add', strategy });
-  // While it is off nobody feels anything, and every moment in which both are there would be one too many after `on`.
-  return feature.enabled ? [...widen, ...narrow] : [...narrow, ...widen, { kind: 'on' }];
+  // Ours comes first, on or off: it bears the change's name, by which a write that was cut off anywhere is known for its own.
+  // While the flag is off nobody feels the order, and every moment in which both are there would be one too many after `on`.
+  return [...widen, ...narrow, ...(feature.enabled ? [] : [{ kind: 'on' } as const])];
 }
 
 /** The flag as it would stand after these writes. */

@@ -286,4 +286,19 @@ describe('Unleash as a provider', () => {
     await expect(provider.write([same], signal())).rejects.toMatchObject({ name: 'Terminal', code: 'interrupted' });
     expect((await mallory.environment(flag.key)).enabled).toBe(false);
   });
+
+  it('goes on with a write of which only the first step has arrived, on a flag that somebody keeps strategies on while it is off', async () => {
+    const flag = await newFlag();
+    await mallory.addStrategy(flag.key, { ...strategyOf(flag.key, 60), title: 'theirs' });
+    const document = await mallory.environment(flag.key);
+    const before = await provider.read(flag, signal());
+    const same = change(flag, share(5), before);
+    front.next({ match: ({ method }) => method !== 'GET', answer: 'cut-after-apply' });
+    await expect(provider.write([same], signal())).rejects.toMatchObject({ name: 'Retryable' });
+    await front.clear();
+    const [after] = await provider.write([same], signal());
+    expect(after?.exposure).toEqual(share(5));
+    if (after !== undefined) expect(await back(flag, before, after, [share(5)])).toMatchObject([{ kind: 'restored', wrote: true }]);
+    expect(await mallory.environment(flag.key)).toEqual(document);
+  });
 });

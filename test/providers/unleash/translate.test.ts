@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compareReach, everyone, off, sameExposure, type Exposure } from '../../../src/core/exposure.ts';
+import { compareReach, everyone, isOff, off, sameExposure, type Exposure } from '../../../src/core/exposure.ts';
 import type { Feature, Strategy } from '../../../src/providers/unleash/document.ts';
 import type { Step } from '../../../src/providers/unleash/client.ts';
 import { canonical, readingOf } from '../../../src/providers/unleash/reach.ts';
@@ -185,6 +185,17 @@ describe('writing an exposure', () => {
         expect(bare(now)).toEqual(bare(before));
         steps = restoreSteps(now, before, flag, 'r', 'tidy');
         expect(steps).toEqual([]);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('is known for its own by what its first step leaves, however little of it arrived', () => {
+    fc.assert(
+      fc.property(features, exposures, (before, to) => {
+        if (isOff(to)) return;
+        const steps = stepsTo(before, flag, canonical(to), 'c', 'any');
+        for (let arrived = 1; arrived <= steps.length; arrived += 1) expect(bears(play(before, steps.slice(0, arrived)), 'c')).toBe(true);
       }),
       { numRuns: 500 },
     );
