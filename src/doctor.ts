@@ -2,11 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Config } from './config.ts';
 import type { FlagRef, Plan } from './core/plan.ts';
+import type { Finding } from './core/finding.ts';
 import { openEvaluator } from './evaluators/index.ts';
 import { environmentsOf, flagRef, type Registry } from './flags/registry.ts';
 import type { House } from './house.ts';
 import { redact } from './http.ts';
 import { attempt, byEvaluator, evaluatorProblems, providerProblems, queriesOf, sourceProblems } from './launch/ready.ts';
+import { fromSource, preflight } from './launch/preflight.ts';
 import { openNotifier } from './notifiers/index.ts';
 import { readSource } from './open-house.ts';
 import { loadPlan } from './plan/load.ts';
@@ -115,6 +117,40 @@ function merged(all: readonly Examined[]): readonly Examined[] {
   });
 }
 
+/** Closes what was opened; what does not end soon is left behind. */
+async function closeAll(all: readonly Closable[]): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, CLOSE_WITHIN)));
+  await Promise.race([Promise.allSettled(all.map((one) => one.close())), late]);
+  clearTimeout(timer);
+}
+
+/** Masks the config's secrets in the texts of what was found. */
+function hiding(config: Config): <T extends object>(found: T) => T {
+  const secrets = config.secrets().filter((secret) => secret.length > 5);
+  return (found) =>
+    Object.fromEntries(Object.entries(found).map(([name, text]) => [name, typeof text === 'string' ? redact(text, secrets) : text])) as typeof found;
+}
+
+/**
+ * Tries a plan's gates on their sources as a launch would before it opens, and on the last `last` ms. Only the sources that the plan asks are opened;
+ * nothing is written. Secrets of the config are masked. Never throws; takes at most READY_WITHIN and what closing takes.
+ */
+export async function tryGates(config: Config, plan: Plan, last: number, signal: AbortSignal): Promise<readonly Finding[]> {
+  const asked = new Set(plan.gates.flatMap((gate) => gate.source ?? []));
+  const wanted = Object.fromEntries(Object.entries(config.sources).filter(([name]) => asked.has(name)));
+  const { opened, unopened } = await openEach('sources', wanted, signal, (name, raw) => openSource(name, readSource(name, raw)));
+  try {
+    const gates = plan.gates.filter((gate) => gate.source === undefined || !unopened.has(gate.source));
+    const { problems, findings } = await preflight({ sources: opened }, { plan, gates, last }, signal);
+    const all = [...[...unopened.values()].map(({ problem }) => problem), ...problems].map((problem) => fromSource(gates, problem));
+    const once = new Map([...all, ...findings].map((finding) => [JSON.stringify(finding), finding]));
+    return [...once.values()].map(hiding(config));
+  } finally {
+    await closeAll([...opened.values()]);
+  }
+}
+
 /**
  * Looks at every provider, evaluator, source and notifier of the config as a launch would before it opens, by their own `check`, all at once and each
  * with its own deadline. Nothing is written and no news is sent. Secrets of the config are masked. Never throws.
@@ -197,18 +233,9 @@ export async function examine(
         return { kind: 'notifier', name, environments: [], asked: 'whether it would take news', problems };
       }),
     ]);
-    const secrets = config.secrets().filter((secret) => secret.length > 5);
-    const hide = (problem: Problem): Problem => ({
-      where: redact(problem.where, secrets),
-      message: redact(problem.message, secrets),
-      hint: redact(problem.hint, secrets),
-    });
+    const hide = hiding(config);
     return merged(found).map((one) => ({ ...one, problems: one.problems.map(hide) }));
   } finally {
-    const all: readonly Closable[] = [providers, evaluators, sources, notifiers].flatMap(({ opened }) => [...opened.values()]);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise((resolve) => (timer = setTimeout(resolve, CLOSE_WITHIN)));
-    await Promise.race([Promise.allSettled(all.map((one) => one.close())), late]);
-    clearTimeout(timer);
+    await closeAll([providers, evaluators, sources, notifiers].flatMap(({ opened }): readonly Closable[] => [...opened.values()]));
   }
 }

@@ -68,6 +68,8 @@ export type LaunchEvent = { readonly at: string; readonly by: string } & (
       readonly deadline: string;
       readonly stages: readonly string[];
       readonly flags: readonly { readonly flag: string; readonly provider: string; readonly key: string }[];
+      /** What the pre-flight of the gates found that did not stand in the way. */
+      readonly warnings?: readonly string[];
     }
   | { readonly kind: 'stage-opened'; readonly stage: string; readonly round: number; readonly evidence: readonly GateRecord[] }
   | { readonly kind: 'ticked'; readonly item: string; readonly done: boolean; readonly evidence?: string; readonly role?: string }

@@ -2,7 +2,7 @@ import { describeMillis, describeTime } from './bound.ts';
 import type { GateRecord } from './event.ts';
 import type { Measurement } from './measurement.ts';
 import type { Gate, Millis, Policy } from './plan.ts';
-import { lasting, nameOf, readValue, worstOf } from './reading.ts';
+import { counts, lasting, nameOf, readValue, worstOf, type Statistic } from './reading.ts';
 import type { PolicyAction, Verdict } from './verdict.ts';
 
 /** A breach on its way: bad since `since`, and no good measurement after it. `asked` counts every answer since, missing ones too. */
@@ -34,6 +34,10 @@ export interface GateState {
   /** The breach. Once here it stays. */
   readonly latched?: Extract<Verdict, { kind: 'no-go' }>;
   readonly blind?: Blind;
+  /** What the judge of a gate that counts remembers. */
+  readonly statistic?: Statistic;
+  /** A mismatch that was said to hold, and since when. */
+  readonly mismatch?: number;
   readonly record: { readonly samples: number; readonly breaches: number; readonly worst?: number; readonly blind: Millis };
 }
 
@@ -61,6 +65,8 @@ export function freshGate(at: number): GateState {
 
 /** The state with what evidence ends taken away: the blind stretch, and after good news the pending breach. */
 function seen(state: GateState, pending: Pending | undefined): GateState {
+  // Most of the time there is nothing to take away, and a day has millions of these times.
+  if (state.blind === undefined && state.pending === undefined && pending === undefined) return state;
   const { blind: _blind, pending: _pending, ...rest } = state;
   return pending === undefined ? rest : { ...rest, pending };
 }
@@ -84,6 +90,27 @@ interface Missing {
   readonly reason: 'too-few' | 'no-data' | 'error';
   readonly value?: number;
   readonly why: string;
+}
+
+/** The state without a mismatch: it is over. */
+function matched(state: GateState): GateState {
+  if (state.mismatch === undefined) return state;
+  const { mismatch: _mismatch, ...rest } = state;
+  return rest;
+}
+
+/** Evidence that is not a go yet. It ends a blind stretch; nothing has to be done, but nothing is earned. */
+function judgeUndecided(state: GateState, at: number, value: number, why: string): Judged {
+  const record = { ...state.record, samples: state.record.samples + 1 };
+  return settle({ ...seen(state, undefined), askedAt: at, record }, { kind: 'inconclusive', reason: 'undecided', value, at, why });
+}
+
+/** Numbers that cannot be trusted hold, once for each stretch; a breach seen before or by another gate goes on as it would. */
+function judgeMismatch(state: GateState, at: number, value: number, why: string): Judged {
+  const since = state.mismatch ?? at;
+  const record = { ...state.record, samples: state.record.samples + 1 };
+  const judged = settle({ ...seen(state, undefined), askedAt: at, mismatch: since, record }, { kind: 'inconclusive', reason: 'mismatch', value, at, why });
+  return state.mismatch !== undefined || state.latched !== undefined ? judged : { ...judged, act: { kind: 'hold', cause: 'policy', why, since } };
 }
 
 /** An answer without evidence: never a pass; it neither ends a pending breach nor confirms it; after `after` of asking, the policy. */
@@ -146,8 +173,9 @@ function judgeBad(gate: Gate, state: GateState, at: number, value: number, why: 
 /** A late answer, or the same again: good and missing ones change nothing; a bad one still breaches where it can be told that it lasted. */
 function judgeLate(gate: Gate, state: GateState, m: Measurement, last: Verdict): Judged {
   if (state.latched !== undefined) return breached(state, state.latched);
-  if (m.kind === 'value' && Number.isFinite(m.value)) {
-    const { kind, why } = readValue(gate, m);
+  // What a gate that counts was told before is counted already.
+  if (m.kind === 'value' && Number.isFinite(m.value) && !counts(gate)) {
+    const { kind, why } = readValue(gate, state.statistic, m).reading;
     // Nothing good was judged after `pending.since`, so a bad sample between it and now belongs to that breach.
     const since = gate.for === 0 ? m.at : (state.pending?.since ?? Infinity);
     if (kind === 'bad' && m.at - since >= gate.for)
@@ -172,14 +200,27 @@ export function judge(gate: Gate, state: GateState, m: Measurement): Judged {
   const moved: GateState = { ...state, cursor: Math.max(state.cursor, m.at), newest: m.at };
   if (m.kind === 'no-data') return judgeMissing(gate, moved, m.at, { by: 'noData', reason: 'no-data', why: `${name}: no data (${m.reason}): ${m.detail}` });
   if (!Number.isFinite(m.value)) return judgeMissing(gate, moved, m.at, { by: 'noData', reason: 'no-data', why: `${name}: no data: the value is ${m.value}` });
-  const reading = readValue(gate, m);
+  if (m.since !== undefined && state.newest !== undefined && m.since < state.newest) {
+    const detail = `counts from ${describeTime(m.since)} on; expected only what came after the last look at ${describeTime(state.newest)}`;
+    return judgeMissing(gate, state, m.at, { by: 'error', reason: 'error', why: `${name}: could not look (malformed): ${detail}` });
+  }
+  const { state: statistic, reading } = readValue(gate, state.statistic, m);
+  const next: GateState = statistic === undefined ? moved : { ...moved, statistic };
+  const value = reading.value ?? m.value;
   switch (reading.kind) {
     case 'good':
-      return judgeGood(gate, moved, m.at, m.value, reading.why);
+      return judgeGood(gate, matched(next), m.at, value, reading.why);
     case 'bad':
-      return judgeBad(gate, moved, m.at, m.value, reading.why);
+      return judgeBad(gate, matched(next), m.at, value, reading.why);
+    case 'undecided':
+      return judgeUndecided(matched(next), m.at, value, reading.why);
+    case 'mismatch':
+      return judgeMismatch(next, m.at, value, reading.why);
     case 'too-few':
-      return judgeMissing(gate, moved, m.at, { by: 'noData', reason: 'too-few', value: m.value, why: reading.why });
+    case 'no-data':
+      return judgeMissing(gate, next, m.at, { by: 'noData', reason: reading.kind, value, why: reading.why });
+    default:
+      return reading.kind satisfies never;
   }
 }
 

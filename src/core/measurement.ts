@@ -1,3 +1,6 @@
+import type { Bucket } from './statistics/buckets.ts';
+import type { RateBatch } from './statistics/rate-ratio.ts';
+
 /**
  * One answer to a gate's query. `at` is the source's own time of evaluation (ms since the epoch); where the source gave
  * no time of its own (an error, a document without a clock) it is our time moved onto the source's clock as last seen.
@@ -20,6 +23,14 @@ export interface Value extends Asked {
   readonly age?: number;
   /** What was seen, where a number says too little: a probe's status and latency. */
   readonly detail?: string;
+  /** Where the value, buckets and counts are how far counters rose since then (ms), not running totals. */
+  readonly since?: number;
+  /** The buckets of a histogram, where those were asked for; the value is their total. */
+  readonly buckets?: readonly Bucket[];
+  /** The two sides of a comparison; of a gate that looks at one side only, that one. */
+  readonly counts?: RateBatch;
+  /** The share (0..1) that should see the flag, as the live stages set it. */
+  readonly promised?: number;
 }
 
 /** The source answered, and there was nothing to judge. */

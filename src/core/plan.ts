@@ -1,4 +1,5 @@
 import type { Exposure, FlagValue } from './exposure.ts';
+import type { BurnWindow } from './statistics/burn-rate.ts';
 
 /** Milliseconds. */
 export type Millis = number;
@@ -70,8 +71,103 @@ export interface AlertGate extends GateBase {
   readonly source?: string;
 }
 
-/** A question asked of the world again and again while a stage is live. The statistical kinds join this union. */
-export type Gate = ThresholdGate | RatioGate | ProbeGate | AlertGate;
+/** How those who are exposed are compared with the rest, and what it takes to be sure. Probabilities and shares are 0..1. */
+export interface Comparison extends GateBase {
+  readonly source: string;
+  /** The ratio of rates, exposed to rest, that is still fine. */
+  readonly tolerance: number;
+  /** So many more of the exposed must go wrong, as a share of them, before it is a breach. */
+  readonly floor: number;
+  /** Both sides need so many before a go, where no `maxRatio` asks for proof. */
+  readonly minSamples: number;
+  /** A go needs proof that the ratio lies below this. */
+  readonly maxRatio?: number;
+  /** The gate's part of the launch's budget of false alarms. */
+  readonly alpha: number;
+  readonly alive?: string;
+}
+
+/** How many went wrong of how many: of requests, as running counts. */
+export interface RateQueries {
+  readonly bad: string;
+  readonly total: string;
+}
+
+/** The rate at which requests of the exposed go wrong against that of the rest. */
+export interface CompareRateGate extends Comparison {
+  readonly kind: 'compareRate';
+  readonly exposed: RateQueries;
+  readonly rest: RateQueries;
+}
+
+/** The fraction of requests slower than `over`, exposed against rest, from the buckets of histograms. */
+export interface CompareSlowGate extends Comparison {
+  readonly kind: 'compareSlow';
+  /** Queries for all buckets of the histogram. */
+  readonly exposed: string;
+  readonly rest: string;
+  /** An edge of the histogram, in its own unit (seconds as a rule). */
+  readonly over: number;
+}
+
+/** First failures of users: how many failed for the first time (a running count), and how many were seen and have not failed yet (now). */
+export interface UserQueries {
+  readonly failed: string;
+  readonly atRisk: string;
+}
+
+/** How soon users fail for the first time, exposed against rest: a few heavy users count once each. */
+export interface CompareUsersGate extends Comparison {
+  readonly kind: 'compareUsers';
+  readonly exposed: UserQueries;
+  readonly rest: UserQueries;
+}
+
+/** How fast the exposed burn the error budget of an objective, in pairs of windows. */
+export interface BurnRateGate extends GateBase {
+  readonly kind: 'burnRate';
+  readonly source: string;
+  readonly bad: string;
+  readonly total: string;
+  /** The share (0..1) that has to go well, e.g. 0.999. */
+  readonly objective: number;
+  readonly windows: readonly BurnWindow[];
+  readonly minSamples: number;
+  readonly alive?: string;
+}
+
+/** A quantile of a histogram against one bound: for what must never be, whoever is exposed. */
+export interface QuantileGate extends GateBase {
+  readonly kind: 'quantile';
+  readonly source: string;
+  /** A query for all buckets of the histogram. */
+  readonly buckets: string;
+  readonly q: number;
+  readonly bound: Bound;
+  readonly unit?: string;
+  readonly minSamples: number;
+  readonly alive?: string;
+}
+
+/** Whether the share of users that sees the flag is the share that should. A mismatch holds. */
+export interface ExposureCheckGate extends GateBase {
+  readonly kind: 'exposureCheck';
+  readonly source: string;
+  readonly flag: string;
+  /** Running counts of distinct users, seen for the first time with the flag and without it. */
+  readonly exposed: string;
+  readonly rest: string;
+  /** How far (absolute, 0..1) the share may be off. */
+  readonly tolerance: number;
+  readonly alpha: number;
+  readonly alive?: string;
+}
+
+/** The kinds that compare the exposed with the rest by the sequential rate-ratio test. */
+export type CompareGate = CompareRateGate | CompareSlowGate | CompareUsersGate;
+
+/** A question asked of the world again and again while a stage is live. */
+export type Gate = ThresholdGate | RatioGate | ProbeGate | AlertGate | CompareGate | BurnRateGate | QuantileGate | ExposureCheckGate;
 
 /** A thing that must be true before a stage: ticked by a person with evidence, or checked by the machine. */
 export interface ChecklistItem {
@@ -117,6 +213,8 @@ export interface Plan {
   readonly maxDuration: Millis;
   readonly rollback: { readonly within: Millis };
   readonly checklist: readonly ChecklistItem[];
+  /** How often (0..1) at most a healthy launch may be stopped by its statistical gates, all of them together; absent where it has none. */
+  readonly falseAlarms?: number;
   readonly gates: readonly Gate[];
   readonly stages: readonly Stage[];
   readonly watch: Millis;

@@ -1,12 +1,18 @@
 import type { Measurement, Series } from './measurement.ts';
 import type { Gate } from './plan.ts';
+import { sides, slowSides } from './sides.ts';
 
 /** One question that a gate has for its source. */
 export interface GateQuery {
-  readonly name: 'value' | 'bad' | 'total' | 'samples' | 'alerts';
+  readonly name: 'value' | 'bad' | 'total' | 'samples' | 'alerts' | 'exposedBad' | 'exposed' | 'restBad' | 'rest';
   readonly text: string;
   readonly with?: Readonly<Record<string, unknown>>;
   readonly alive?: string;
+  /**
+   * Running counts: a source that keeps raw samples answers with the rise since the gate's newest answer, each series by
+   * itself; another with the total. `buckets` are a histogram's, summed by their edge.
+   */
+  readonly rises?: 'counter' | 'buckets';
 }
 
 /** The answers to a gate's queries, by name. */
@@ -35,6 +41,48 @@ export function measurementsOf(gate: Gate): readonly GateQuery[] {
     }
     case 'alert':
       return gate.source === undefined ? [] : [{ name: 'alerts', text: '', with: { alerts: gate.labels } }];
+    case 'compareRate': {
+      const alive = gate.alive === undefined ? {} : { alive: gate.alive };
+      // Nothing bad yet is often no series yet: the traffic beside it vouches for 0.
+      return [
+        { name: 'exposedBad', text: gate.exposed.bad, ...alive, rises: 'counter', with: { beside: gate.exposed.total } },
+        { name: 'exposed', text: gate.exposed.total, ...alive, rises: 'counter', with: { beside: gate.rest.total } },
+        { name: 'restBad', text: gate.rest.bad, ...alive, rises: 'counter', with: { beside: gate.rest.total } },
+        { name: 'rest', text: gate.rest.total, ...alive, rises: 'counter' },
+      ];
+    }
+    case 'compareSlow': {
+      const alive = gate.alive === undefined ? {} : { alive: gate.alive };
+      return [
+        { name: 'exposed', text: gate.exposed, ...alive, rises: 'buckets' },
+        { name: 'rest', text: gate.rest, ...alive, rises: 'buckets' },
+      ];
+    }
+    case 'compareUsers': {
+      const alive = gate.alive === undefined ? {} : { alive: gate.alive };
+      return [
+        { name: 'exposedBad', text: gate.exposed.failed, ...alive, rises: 'counter', with: { beside: gate.exposed.atRisk } },
+        { name: 'exposed', text: gate.exposed.atRisk, ...alive },
+        { name: 'restBad', text: gate.rest.failed, ...alive, rises: 'counter', with: { beside: gate.rest.atRisk } },
+        { name: 'rest', text: gate.rest.atRisk, ...alive },
+      ];
+    }
+    case 'burnRate': {
+      const alive = gate.alive === undefined ? {} : { alive: gate.alive };
+      return [
+        { name: 'bad', text: gate.bad, ...alive, rises: 'counter', with: { beside: gate.total } },
+        { name: 'total', text: gate.total, ...alive, rises: 'counter' },
+      ];
+    }
+    case 'quantile':
+      return [{ name: 'value', text: gate.buckets, rises: 'buckets', ...(gate.alive === undefined ? {} : { alive: gate.alive }) }];
+    case 'exposureCheck': {
+      const alive = gate.alive === undefined ? {} : { alive: gate.alive };
+      return [
+        { name: 'exposed', text: gate.exposed, ...alive, rises: 'counter', with: { beside: gate.rest } },
+        { name: 'rest', text: gate.rest, ...alive, rises: 'counter' },
+      ];
+    }
     default:
       return gate satisfies never;
   }
@@ -91,6 +139,22 @@ export function compose(gate: Gate, answers: Answers): Measurement {
       return answer('value');
     case 'alert':
       return answer('alerts');
+    case 'compareRate':
+    case 'compareUsers':
+      return sides(gate.kind === 'compareUsers' ? 'users' : 'requests', {
+        exposedBad: answer('exposedBad'),
+        exposed: answer('exposed'),
+        restBad: answer('restBad'),
+        rest: answer('rest'),
+      });
+    case 'compareSlow':
+      return slowSides(answer('exposed'), answer('rest'), gate.over);
+    case 'burnRate':
+      return sides('requests', { exposedBad: answer('bad'), exposed: answer('total') });
+    case 'quantile':
+      return answer('value');
+    case 'exposureCheck':
+      return sides('users', { exposed: answer('exposed'), rest: answer('rest') });
     default:
       return gate satisfies never;
   }

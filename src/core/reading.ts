@@ -1,12 +1,14 @@
 import { describeBound, describeMillis, describeNumber, keeps, worseValue } from './bound.ts';
+import { judgeBurnRate, type BurnState } from './judges/burn-rate.ts';
+import { judgeCompare, type CompareState } from './judges/compare.ts';
+import { judgeExposure, type ExposureState } from './judges/exposure-check.ts';
+import type { Read, Reading } from './judges/judge.ts';
+import { judgeQuantile, type QuantileState } from './judges/quantile.ts';
 import type { Value } from './measurement.ts';
 import type { AlertGate, Gate, ProbeGate, RatioGate, ThresholdGate } from './plan.ts';
 
-/** What one value says, before `for` and the latch: it keeps the gate's bound, breaks it, or was drawn from too little. */
-export interface Reading {
-  readonly kind: 'good' | 'bad' | 'too-few';
-  readonly why: string;
-}
+/** What a gate's own judge remembers between two values, by the gate's kind: at most 2 KB of plain JSON. */
+export type Statistic = CompareState | BurnState | ExposureState | QuantileState;
 
 /** What a gate is called when people read of it. */
 export function nameOf(gate: Gate): string {
@@ -39,16 +41,27 @@ function readAlert(gate: AlertGate, value: Value): Reading {
   return { kind: value.value === 0 ? 'good' : 'bad', why: `${nameOf(gate)} ${firing}` };
 }
 
-/** Reads one value by the gate's kind. A new kind is one more line here and a function beside it. */
-export function readValue(gate: Gate, value: Value): Reading {
+/** Reads one value by the gate's kind, with what its judge remembers. A new kind is one more line here and a judge in judges/. */
+export function readValue(gate: Gate, before: Statistic | undefined, value: Value): Read<Statistic | undefined> {
+  // A state was made by the judge of the same gate: plans do not change.
   switch (gate.kind) {
     case 'threshold':
     case 'ratio':
-      return readBound(gate, value);
+      return { state: undefined, reading: readBound(gate, value) };
     case 'probe':
-      return readProbe(gate, value);
+      return { state: undefined, reading: readProbe(gate, value) };
     case 'alert':
-      return readAlert(gate, value);
+      return { state: undefined, reading: readAlert(gate, value) };
+    case 'compareRate':
+    case 'compareSlow':
+    case 'compareUsers':
+      return judgeCompare(gate, before as CompareState | undefined, value);
+    case 'burnRate':
+      return judgeBurnRate(gate, before as BurnState | undefined, value);
+    case 'quantile':
+      return judgeQuantile(gate, before as QuantileState | undefined, value);
+    case 'exposureCheck':
+      return judgeExposure(gate, before as ExposureState | undefined, value);
     default:
       return gate satisfies never;
   }
@@ -59,11 +72,37 @@ export function worstOf(gate: Gate, a: number, b: number): number {
   switch (gate.kind) {
     case 'threshold':
     case 'ratio':
+    case 'quantile':
       return worseValue(gate.bound, a, b);
     case 'probe':
       return Math.min(a, b);
     case 'alert':
+    case 'compareRate':
+    case 'compareSlow':
+    case 'compareUsers':
+    case 'burnRate':
+    case 'exposureCheck':
       return Math.max(a, b);
+    default:
+      return gate satisfies never;
+  }
+}
+
+/** Whether the gate counts on from one value to the next, so that an answer spans all since the last one and none may be judged twice. */
+export function counts(gate: Gate): boolean {
+  switch (gate.kind) {
+    case 'threshold':
+    case 'ratio':
+    case 'probe':
+    case 'alert':
+      return false;
+    case 'compareRate':
+    case 'compareSlow':
+    case 'compareUsers':
+    case 'burnRate':
+    case 'quantile':
+    case 'exposureCheck':
+      return true;
     default:
       return gate satisfies never;
   }

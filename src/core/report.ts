@@ -114,7 +114,7 @@ export function describeDrift(event: Extract<LaunchEvent, { kind: 'drifted' }>):
 export function describeEvent(event: LaunchEvent): string {
   switch (event.kind) {
     case 'opened':
-      return `started in ${event.environment}, plan ${event.planHash.slice(0, 12)}${event.speed === 1 ? '' : `, at ${event.speed} times the speed`}`;
+      return `started in ${event.environment}, plan ${event.planHash.slice(0, 12)}${event.speed === 1 ? '' : `, at ${event.speed} times the speed`}${event.warnings === undefined ? '' : `; known beforehand: ${event.warnings.join('; ')}`}`;
     case 'stage-opened':
       return `${event.stage} is open for its checklist and signatures`;
     case 'ticked':

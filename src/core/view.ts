@@ -5,6 +5,7 @@ import { describe, type Exposure } from './exposure.ts';
 import { fold, type LaunchFold, type SignatureFact, type StageFold } from './fold.ts';
 import type { GateState } from './gate.ts';
 import { describeCause, headline } from './headline.ts';
+import { driftsOf, leftOf, type DriftFact, type Left } from './others.ts';
 import type { Bound, Gate, Millis, Order, Stage } from './plan.ts';
 import { WATCH } from './state.ts';
 import type { Verdict } from './verdict.ts';
@@ -103,6 +104,10 @@ export interface LaunchView {
   }[];
   readonly rollback?: RollbackView;
   readonly rollbacks: readonly RollbackView[];
+  /** What an open rollback has not proven back yet, with the commands that people can paste. */
+  readonly remainder: readonly Left[];
+  /** What other people did to its flags. */
+  readonly drifts: readonly DriftFact[];
   readonly held?: NonNullable<LaunchFold['held']>;
   readonly frozen?: NonNullable<LaunchFold['frozen']>;
   readonly note?: string;
@@ -135,6 +140,18 @@ export function describeThreshold(gate: Gate): string {
       return `no alert with ${Object.entries(gate.labels)
         .map(([label, value]) => `${label}=${value}`)
         .join(', ')}`;
+    case 'compareRate':
+    case 'compareSlow':
+    case 'compareUsers':
+      return `≤ ${describeNumber(gate.tolerance)} x the rest${gate.maxRatio === undefined ? '' : `, shown < ${describeNumber(gate.maxRatio)} x`}`;
+    case 'burnRate':
+      return gate.windows
+        .map(({ long, short, factor }) => `< ${describeNumber(factor)} x over ${describeMillis(long)} and ${describeMillis(short)}`)
+        .join(' or ');
+    case 'quantile':
+      return limit(gate.bound, gate.unit, false);
+    case 'exposureCheck':
+      return `the promised share ± ${describeNumber(100 * gate.tolerance)} %`;
     default:
       return gate satisfies never;
   }
@@ -248,6 +265,8 @@ export function view(order: Order, events: readonly LoggedEvent[], live: LiveFac
     })),
     ...(rollback === undefined ? {} : { rollback }),
     rollbacks,
+    remainder: leftOf(launch),
+    drifts: driftsOf(launch),
     ...(launch.held === undefined ? {} : { held: launch.held }),
     ...(launch.frozen === undefined ? {} : { frozen: launch.frozen }),
     ...(opened?.note === undefined ? {} : { note: opened.note }),

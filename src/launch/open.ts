@@ -1,12 +1,15 @@
 import type { LaunchEvent } from '../core/event.ts';
 import { isOff, sameExposure, describe, type Exposure } from '../core/exposure.ts';
 import type { FlagRef, Order } from '../core/plan.ts';
+import { sayFinding } from '../core/preflight.ts';
+import type { Finding } from '../core/finding.ts';
 import { canWitness } from '../core/witness.ts';
 import type { House } from '../house.ts';
 import type { FlagProvider, Problem } from '../providers/provider.ts';
 import { drawFor, exposuresOf, look } from '../rollback/look.ts';
 import { openLaunch } from '../store/launches.ts';
-import { attempt, byEvaluator, evaluatorProblems, providerProblems, queriesOf, READY_WITHIN, sourceProblems } from './ready.ts';
+import { preflight, quietSince, type Tried } from './preflight.ts';
+import { attempt, byEvaluator, evaluatorProblems, providerProblems, READY_WITHIN } from './ready.ts';
 
 /** What a launch is opened with: an order that may be divided by `speed`, and who starts it. */
 export interface Opening {
@@ -67,8 +70,17 @@ async function flagProblems(house: House, order: Order, flag: FlagRef, provider:
       ];
 }
 
-/** Everything that stands in a launch's way: providers, capabilities, evaluators, sources, and changes that nobody could see. */
-export async function readiness(house: House, order: Order, signal: AbortSignal): Promise<readonly Problem[]> {
+/** What was found before a launch. */
+interface Readiness {
+  readonly problems: readonly Problem[];
+  /** What does not stand in its way, and should be known. */
+  readonly warnings: readonly Problem[];
+}
+
+const problemOf = (finding: Finding): Problem => ({ where: finding.where, message: sayFinding(finding), hint: finding.hint });
+
+/** Everything that stands in a launch's way: providers, capabilities, evaluators, sources, gates, and changes that nobody could see. */
+async function readiness(house: House, order: Order, launch: string, signal: AbortSignal): Promise<Readiness> {
   const atProvider = async (name: string, flags: readonly FlagRef[]): Promise<readonly Problem[]> => {
     const found = await providerProblems(house, name, flags, signal);
     const provider = house.providers.get(name);
@@ -79,12 +91,18 @@ export async function readiness(house: House, order: Order, signal: AbortSignal)
       (await Promise.all(flags.map((flag) => flagProblems(house, order, flag, provider, limit)))).flat(),
     );
   };
+  const tryGates = async (): Promise<Tried> => {
+    const quiet = await quietSince(house.store, order, launch);
+    return preflight(house, { plan: order.plan, ...(quiet === undefined ? {} : { quietSince: quiet }) }, signal);
+  };
+  const trying = tryGates();
   const found = await Promise.all([
     ...[...Map.groupBy(order.flags, (flag) => flag.provider)].map(([name, flags]) => atProvider(name, flags)),
     ...[...byEvaluator(order.flags)].map(([name, flags]) => evaluatorProblems(house, name, flags, signal)),
-    ...[...queriesOf(order.plan)].map(([name, queries]) => sourceProblems(house, name, queries, signal)),
+    trying.then(({ problems }) => problems),
   ]);
-  const problems = found.flat();
+  const { findings } = await trying;
+  const problems = [...found.flat(), ...findings.filter(({ severity }) => severity === 'error').map(problemOf)];
   for (const stage of order.plan.stages) {
     for (const item of stage.checklist.concat(order.plan.checklist)) {
       if (item.check !== undefined && !house.sources.has(item.check.source)) {
@@ -92,7 +110,10 @@ export async function readiness(house: House, order: Order, signal: AbortSignal)
       }
     }
   }
-  return [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()];
+  return {
+    problems: [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()],
+    warnings: findings.filter(({ severity }) => severity === 'warning').map(problemOf),
+  };
 }
 
 /** Checks everything, then writes the launch and takes all its locks in one transaction. Refused: nothing is written. A repeat changes nothing. */
@@ -100,8 +121,9 @@ export async function open(house: House, opening: Opening): Promise<Refused | un
   const { order, launch } = opening;
   const known = await house.store.db.selectFrom('launch').select('id').where('id', '=', launch).executeTakeFirst();
   if (known !== undefined) return undefined;
-  const problems = await readiness(house, order, AbortSignal.timeout(READY_WITHIN));
+  const { problems, warnings } = await readiness(house, order, launch, AbortSignal.timeout(READY_WITHIN));
   if (problems.length > 0) return { code: 'not_ready', problems };
+  for (const { where, message, hint } of warnings) house.log.warn({ launch, where, hint }, message);
   const now = await house.clock.now();
   const { plan } = order;
   const deadline = now + plan.maxDuration;
@@ -119,6 +141,7 @@ export async function open(house: House, opening: Opening): Promise<Refused | un
     flags: order.flags.map(({ flag, provider, key }) => ({ flag, provider, key })),
     ...(plan.title === undefined ? {} : { title: plan.title }),
     ...(opening.note === undefined ? {} : { note: opening.note }),
+    ...(warnings.length === 0 ? {} : { warnings: warnings.map(({ where, message, hint }) => `${where}: ${message}. ${hint}`) }),
   };
   const held = await openLaunch(house.store, { ...opening, deadline: Date.now() + plan.maxDuration, event });
   if (held.length === 0) return undefined;

@@ -1,6 +1,6 @@
 import { staleAfter } from '../core/gate.ts';
-import type { FlagRef, Plan } from '../core/plan.ts';
-import { measurementsOf } from '../core/query.ts';
+import type { FlagRef, Gate, Plan } from '../core/plan.ts';
+import { measurementsOf, type GateQuery } from '../core/query.ts';
 import type { House } from '../house.ts';
 import type { Problem } from '../providers/provider.ts';
 import type { Query } from '../sources/source.ts';
@@ -62,15 +62,22 @@ export function byEvaluator(flags: readonly FlagRef[]): ReadonlyMap<string, read
   return new Map([...names].map((name) => [name, flags.filter((flag) => flag.proof.some((proof) => proof.evaluator === name))]));
 }
 
+/** One question of a gate, as its source is asked it. */
+export function queryOf(gate: Gate, { text, with: more, alive, rises }: GateQuery): Query {
+  return {
+    text,
+    staleAfter: staleAfter(gate),
+    ...(more === undefined ? {} : { with: more }),
+    ...(alive === undefined ? {} : { alive }),
+    ...(rises === undefined ? {} : { rise: { of: rises } }),
+  };
+}
+
 /** What a plan's gates ask, by source. */
-export function queriesOf(plan: Plan): ReadonlyMap<string, readonly Query[]> {
+export function queriesOf(plan: Pick<Plan, 'gates'>): ReadonlyMap<string, readonly Query[]> {
   const asked = plan.gates.flatMap((gate) => {
     const { source } = gate;
-    if (source === undefined) return [];
-    return measurementsOf(gate).map(({ text, with: more, alive }) => ({
-      source,
-      query: { text, staleAfter: staleAfter(gate), ...(more === undefined ? {} : { with: more }), ...(alive === undefined ? {} : { alive }) },
-    }));
+    return source === undefined ? [] : measurementsOf(gate).map((query) => ({ source, query: queryOf(gate, query) }));
   });
   return new Map([...Map.groupBy(asked, (one) => one.source)].map(([source, all]) => [source, all.map((one) => one.query)]));
 }

@@ -72,6 +72,10 @@ function checkNames(plan: Plan, complain: Complain): void {
     });
   });
   for (const id of known) if (!used.has(id)) complain(['gates', id], 'is listed by no stage, so it would never be asked', 'list it in a stage, or take it out');
+  const set = new Set(plan.stages.flatMap((stage) => stage.set.map((change) => change.flag)));
+  for (const gate of plan.gates)
+    if (gate.kind === 'exposureCheck' && !set.has(gate.flag))
+      complain(['gates', gate.id, 'flag'], `is ${gate.flag}, whose share no stage sets`, `name one of ${[...set].join(', ')}`);
 }
 
 function checkTimes(plan: Plan, complain: Complain): void {

@@ -1,6 +1,6 @@
 import { formatDuration } from '../core/duration.ts';
 import { sameExposure, type Exposure } from '../core/exposure.ts';
-import type { Bound, ChecklistItem, FlagChange, Gate, Plan, SignOffRule, Stage } from '../core/plan.ts';
+import type { CompareGate, Bound, ChecklistItem, FlagChange, Gate, Plan, SignOffRule, Stage } from '../core/plan.ts';
 import { defaultExposure, type Registry } from '../flags/registry.ts';
 import { effective, inWords } from './check-flags.ts';
 import { environmentsFor } from './check.ts';
@@ -90,7 +90,27 @@ function tellGate(gate: Gate): string {
       return `${name} ${gate.path} answers ${either(gate.status.map(String))}${gate.maxLatency === undefined ? '' : ` within ${formatDuration(gate.maxLatency)}`}, ${every}`;
     case 'alert':
       return `${name} no alert with ${both(Object.entries(gate.labels).map(([label, value]) => `${label} ${value}`))}`;
+    case 'compareRate':
+      return `${name} requests of the exposed go wrong ${compared(gate)}, ${every}`;
+    case 'compareSlow':
+      return `${name} requests of the exposed take over ${gate.over} ${compared(gate)}, ${every}`;
+    case 'compareUsers':
+      return `${name} users who are exposed fail for the first time ${compared(gate)}, ${every}`;
+    case 'burnRate':
+      return `${name} ${either(gate.windows.map((pair) => `${formatDuration(pair.long)} and ${formatDuration(pair.short)}`))} burn less than ${either(gate.windows.map((pair) => `${pair.factor}`))} times the budget of ${percent(gate.objective)}, ${every}`;
+    case 'quantile':
+      return `${name} the ${gate.q} quantile ${limit(gate.bound, gate.unit)}, ${every}`;
+    case 'exposureCheck':
+      return `${name} the share of users that see ${gate.flag} is the one promised, give or take ${percent(gate.tolerance)}; otherwise it holds, ${every}`;
   }
+}
+
+const percent = (share: number) => `${Number((share * 100).toFixed(6))}%`;
+
+function compared(gate: CompareGate): string {
+  const excess = gate.floor === 0 ? '' : ` and in ${percent(gate.floor)} more of them`;
+  const go = gate.maxRatio === undefined ? `from ${gate.minSamples} on either side` : `once it is shown to be below ${gate.maxRatio} times`;
+  return `no more than ${gate.tolerance} times as often as those of the rest${excess}, a go ${go}, wrongly stopped in at most ${percent(gate.alpha)} of healthy launches`;
 }
 
 const LIMITS: Record<Bound['op'], string> = { max: 'at most', min: 'at least', below: 'below', above: 'above' };

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import type { ChecklistItem, FlagChange, Gate, Plan, SignOffRule, Stage } from '../core/plan.ts';
 import { duration, exposureForm, fields, flagKeyForm, idForm, list, nameForm, prose, say, word } from './forms.ts';
-import { bounds, gateForm, KINDS, limitForm, queryForm, sourceForm, toBound, unitForm } from './gate-forms.ts';
+import { gateForm, KINDS } from './gate-forms.ts';
+import { bounds, fractionForm, limitForm, queryForm, sourceForm, toBound, unitForm } from './gate-parts.ts';
+import { spendsAlarms, withAlpha } from './statistical-forms.ts';
 
 const MINUTE = 60_000;
 const roleForm = nameForm('a role');
@@ -101,6 +103,9 @@ export const planSchema = fields('a plan', {
     .optional()
     .describe('What a rollback promises.'),
   checklist: checklistForm.optional().describe('What must be true before the first stage.'),
+  falseAlarms: fractionForm
+    .optional()
+    .describe('In how many healthy launches at most the statistical gates together may raise a false alarm; 1% when left out.'),
   gates: z.record(idForm, gateForm, { error: 'a map of id to gate' }).optional().describe('Questions asked of the world while the launch is live.'),
   stages: list(stageForm, 'a list of stages', 50).min(1, { error: 'at least one stage' }).describe('The stages, in order.'),
   watch: duration().optional().describe('How long it is watched after the last stage; 1h when left out.'),
@@ -115,6 +120,12 @@ export const planSchema = fields('a plan', {
   if (within > 5 * MINUTE) say(context, 'is longer than the 5m that gonogo promises', 'write 5m or less', ['rollback', 'within']);
   for (const [id, gate] of Object.entries(given.gates ?? {}))
     if (gate.every > 60 * MINUTE) say(context, 'is longer than 1h', 'ask more often', ['gates', id, 'every']);
+  const gates = Object.entries(given.gates ?? {}).map(([id, gate]): Gate => ({ id, ...gate }));
+  const budget = given.falseAlarms ?? 0.01;
+  const spends = gates.some(spendsAlarms);
+  if (given.falseAlarms !== undefined && !(budget > 0 && budget <= 0.2)) say(context, 'is no budget', 'write more than 0% and at most 20%', ['falseAlarms']);
+  if (given.falseAlarms !== undefined && !spends)
+    say(context, 'is spent by no gate', 'take it out, or add a gate of kind compareRate, compareSlow, compareUsers or exposureCheck', ['falseAlarms']);
   const { cleanUpIn, cleanUp } = given.after ?? {};
   return {
     name: given.name,
@@ -124,7 +135,8 @@ export const planSchema = fields('a plan', {
     maxDuration: given.maxDuration ?? 14 * 24 * 60 * MINUTE,
     rollback: { within },
     checklist: given.checklist ?? [],
-    gates: Object.entries(given.gates ?? {}).map(([id, gate]): Gate => ({ id, ...gate })),
+    ...(spends ? { falseAlarms: budget } : {}),
+    gates: withAlpha(gates, budget),
     stages: given.stages,
     watch: given.watch ?? 60 * MINUTE,
     ...(given.after === undefined ? {} : { after: { ...(cleanUpIn === undefined ? {} : { cleanUpIn }), ...(cleanUp === undefined ? {} : { cleanUp }) } }),

@@ -8,6 +8,12 @@ export interface Query {
   readonly with?: Readonly<Record<string, unknown>>;
   readonly alive?: string;
   readonly staleAfter: number;
+  /**
+   * Running counts are asked for. A source that keeps raw samples answers with how far they rose after `since` (ms, its own
+   * clock; a first look has none), each series by itself, and says so in the measurement's `since`; another one answers with
+   * the totals. `buckets` are those of a histogram, summed by edge.
+   */
+  readonly rise?: { readonly of: 'counter' | 'buckets'; readonly since?: number };
 }
 
 /** Where numbers come from. Never throws for what the world or the source does: that is a measurement of kind `no-data` or `error`. */

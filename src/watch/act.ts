@@ -1,7 +1,8 @@
 import { WATCH } from '../core/state.ts';
 import type { Cause, LaunchEvent, Scope } from '../core/event.ts';
 import type { GateAct } from '../core/gate.ts';
-import type { Order } from '../core/plan.ts';
+import { promisedShare } from '../core/judges/exposure-check.ts';
+import type { Gate, Order } from '../core/plan.ts';
 import { appendEvent } from '../store/events.ts';
 import { page } from '../store/launches.ts';
 import { hold } from '../store/people.ts';
@@ -50,6 +51,17 @@ function restUntil(watch: Watch): number | undefined {
   return watch.state.held?.fallback === true ? Date.parse(watch.state.held.at) + REST : undefined;
 }
 
+/** The share of the gate's flag as the stages have set it that have shifted so far; for a gate that checks an exposure. */
+function promiseOf(order: Order, stages: WatchState['stages'], gate: Gate): number | undefined {
+  if (gate.kind !== 'exposureCheck') return undefined;
+  const shifted = new Set(stages.flatMap((one) => (one.shiftedAt === undefined ? [] : [one.stage])));
+  return promisedShare(
+    order.plan,
+    order.plan.stages.findLastIndex((stage) => shifted.has(stage.id)),
+    gate.flag,
+  );
+}
+
 function causeOf(gate: string, act: GateAct, looked: Looked, servedAt: number): Cause {
   return act.cause === 'breach'
     ? { kind: 'gate', gate, verdict: looked.verdict, firstBadAt: servedAt }
@@ -62,6 +74,7 @@ export async function look(watch: Watch, gate: GateWatch, now: number): Promise<
   const source = house.sources.get(gate.gate.source ?? '');
   gate.due = now + gate.gate.every;
   if (source === undefined) return undefined;
+  gate.promised = promiseOf(watch.order, watch.state.stages, gate.gate);
   const looked = await lookAtGate(house, gate, source, AbortSignal.timeout(Math.min(8_000, Math.max(1_000, gate.gate.every))));
   const servedAt = await house.clock.now();
   const { act } = looked;

@@ -2,6 +2,7 @@ import { freshGate, gap, judge, staleAfter, type GateAct, type GateState } from 
 import type { Failed, Measurement, Series } from '../core/measurement.ts';
 import type { Gate } from '../core/plan.ts';
 import { compose, composeSeries, measurementsOf, type GateQuery } from '../core/query.ts';
+import { counts } from '../core/reading.ts';
 import type { Verdict } from '../core/verdict.ts';
 import type { House } from '../house.ts';
 import type { MetricSource, Query } from '../sources/source.ts';
@@ -29,6 +30,8 @@ export interface GateWatch {
   unread: number;
   /** The newest verdict that was written as an event: kind and reason. */
   said: string | undefined;
+  /** The share that should see the flag of a gate that checks an exposure. */
+  promised: number | undefined;
   /** Goes on from what another watcher left, and has not looked yet. */
   inherited: boolean;
 }
@@ -53,6 +56,7 @@ export function watchGate(gate: Gate, armedAt: number, state: GateState | undefi
     keptAt: 0,
     unread: 0,
     said: last === undefined ? undefined : saidOf(last),
+    promised: undefined,
     inherited: state !== undefined,
   };
 }
@@ -67,8 +71,9 @@ export function isMeasured(gate: Gate): boolean {
   return measurementsOf(gate).length > 0;
 }
 
-function queryOf(gate: Gate, query: GateQuery): Query {
+function queryOf(gate: Gate, query: GateQuery, since: number | undefined): Query {
   return {
+    ...(query.rises === undefined ? {} : { rise: { of: query.rises, ...(since === undefined ? {} : { since }) } }),
     text: query.text,
     staleAfter: staleAfter(gate),
     ...(query.with === undefined ? {} : { with: query.with }),
@@ -76,16 +81,17 @@ function queryOf(gate: Gate, query: GateQuery): Query {
   };
 }
 
-async function askNow(gate: Gate, source: MetricSource, signal: AbortSignal): Promise<Measurement> {
+async function askNow({ gate, state, promised }: GateWatch, source: MetricSource, signal: AbortSignal): Promise<Measurement> {
   const queries = measurementsOf(gate);
-  const answers = await Promise.all(queries.map(async (query) => [query.name, await source.measure(queryOf(gate, query), signal)] as const));
-  return compose(gate, Object.fromEntries(answers));
+  const answers = await Promise.all(queries.map(async (query) => [query.name, await source.measure(queryOf(gate, query, state.newest), signal)] as const));
+  const answer = compose(gate, Object.fromEntries(answers));
+  return answer.kind === 'value' && promised !== undefined ? { ...answer, promised } : answer;
 }
 
 async function askBack(gate: Gate, source: MetricSource, from: number, to: number, signal: AbortSignal): Promise<Series> {
   const queries = measurementsOf(gate);
   const answers = await Promise.all(
-    queries.map(async (query) => [query.name, await source.series(queryOf(gate, query), from, to, gate.every, signal)] as const),
+    queries.map(async (query) => [query.name, await source.series(queryOf(gate, query, undefined), from, to, gate.every, signal)] as const),
   );
   return composeSeries(gate, Object.fromEntries(answers));
 }
@@ -112,7 +118,7 @@ export interface Looked {
 
 /** Fills what was missed between the cursor and a new answer, from the source's memory where it has one. */
 async function lookBack(
-  house: House,
+  house: Pick<House, 'log' | 'meter'>,
   watch: GateWatch,
   source: MetricSource,
   until: number,
@@ -148,15 +154,16 @@ async function lookBack(
 }
 
 /** Asks a gate's source once, looks back over what was missed since its cursor, and judges all of it in order. Never throws for what the world does. */
-export async function lookAtGate(house: House, watch: GateWatch, source: MetricSource, signal: AbortSignal): Promise<Looked> {
+export async function lookAtGate(house: Pick<House, 'log' | 'meter'>, watch: GateWatch, source: MetricSource, signal: AbortSignal): Promise<Looked> {
   const { gate } = watch;
   const began = performance.now();
-  const answer = await askNow(gate, source, signal);
+  const answer = await askNow(watch, source, signal);
   const seconds = (performance.now() - began) / 1_000;
   house.meter.measured(gate.source ?? gate.id, answer.kind, seconds, answer.kind === 'value' ? answer.age : undefined);
   const live = judge(gate, watch.state, answer);
   // A breach waits for nothing. Anything else is judged after what was missed before it.
-  const behind = answer.at - watch.state.cursor > 1.5 * gate.every && answer.kind !== 'error' && live.verdict.kind !== 'no-go';
+  // The next answer of a gate that counts spans what was missed.
+  const behind = !counts(gate) && answer.at - watch.state.cursor > 1.5 * gate.every && answer.kind !== 'error' && live.verdict.kind !== 'no-go';
   const back = behind && watch.state.latched === undefined ? await lookBack(house, watch, source, answer.at, signal) : undefined;
   // What could not be looked back on must not be passed over: the new answer waits with it, unless it is bad news.
   const bad = live.verdict.kind === 'inconclusive' && live.verdict.reason === 'pending';

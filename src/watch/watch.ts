@@ -5,6 +5,7 @@ import type { Attempt } from '../rollback/put-back.ts';
 import type { RollbackView } from '../store/journal.ts';
 import { Refusal } from '../store/people.ts';
 import type { WatchState } from '../store/watch.ts';
+import type { Coming } from './coming.ts';
 import type { GateWatch } from './gate-watch.ts';
 
 /** A rollback that could not be written down, since the database was away. */
@@ -38,6 +39,8 @@ export interface Watch {
   heardSeq: number;
   witnessedAt: number;
   readyAt: number;
+  /** The gates that the stage in clearance will arm. */
+  coming: Coming | undefined;
   rested: boolean;
   /** Gate news not written down yet. */
   news: LaunchEvent[];

@@ -4,6 +4,7 @@ import { launchRow } from '../store/launches.ts';
 import { gateRows, takeWatch, watchTick, type Tick, type Ticked, type WatchState } from '../store/watch.ts';
 import { arm, look, tellNews } from './act.ts';
 import { bake, clear, pass } from './advance.ts';
+import { lookAtComing } from './coming.ts';
 import { isMeasured, tickOf } from './gate-watch.ts';
 import { watchDrift } from './drift.ts';
 import { letHandsFirst } from './hands.ts';
@@ -80,6 +81,7 @@ async function begin(house: House, launch: string, owed: readonly Owed[]): Promi
     heardSeq: -1,
     witnessedAt: now,
     readyAt: now,
+    coming: undefined,
     rested: false,
     news: [],
     busy: undefined,
@@ -161,7 +163,8 @@ export async function runWatch(house: House, launch: string, handle: WatchHandle
         await settle(watch);
         await quietly(watch, () => tellNews(watch));
         await quietly(watch, () => pass(watch, now));
-        await quietly(watch, () => clear(watch, now));
+        await quietly(watch, () => lookAtComing(watch, now));
+        if (watch.coming?.blocked !== true) await quietly(watch, () => clear(watch, now));
         await patrol(watch, now);
       }
       handle.beat(watch.owed);

@@ -1,5 +1,17 @@
 import type { Measurement } from '../../src/core/measurement.ts';
-import type { AlertGate, ProbeGate, RatioGate, ThresholdGate } from '../../src/core/plan.ts';
+import type {
+  AlertGate,
+  BurnRateGate,
+  CompareRateGate,
+  CompareSlowGate,
+  CompareUsersGate,
+  ExposureCheckGate,
+  ProbeGate,
+  QuantileGate,
+  RatioGate,
+  ThresholdGate,
+} from '../../src/core/plan.ts';
+import type { RateBatch } from '../../src/core/statistics/rate-ratio.ts';
 
 const base = { every: 15_000, for: 0, noData: { after: 600_000, then: 'hold' }, error: { after: 600_000, then: 'hold' } } as const;
 
@@ -65,3 +77,91 @@ export const noData = (at: number, reason: 'empty' | 'nan' | 'infinite' | 'stale
   query: 'q',
 });
 export const failed = (at: number): Measurement => ({ kind: 'error', at, reason: 'refused', detail: 'nobody listens', query: 'q' });
+
+const comparison = { source: 'prometheus', tolerance: 1, floor: 0, minSamples: 0, alpha: 0.05 } as const;
+
+/** Errors of the exposed against the rest: nothing tolerated, at 5 %. */
+export const compareRate = (more: Partial<CompareRateGate> = {}): CompareRateGate => ({
+  id: 'errors',
+  kind: 'compareRate',
+  exposed: { bad: 'eb', total: 'et' },
+  rest: { bad: 'rb', total: 'rt' },
+  ...comparison,
+  ...base,
+  ...more,
+});
+
+/** Requests over half a second. */
+export const compareSlow = (more: Partial<CompareSlowGate> = {}): CompareSlowGate => ({
+  id: 'slow',
+  kind: 'compareSlow',
+  exposed: 'e_bucket',
+  rest: 'r_bucket',
+  over: 0.5,
+  ...comparison,
+  ...base,
+  ...more,
+});
+
+/** Users' first failures. */
+export const compareUsers = (more: Partial<CompareUsersGate> = {}): CompareUsersGate => ({
+  id: 'users',
+  kind: 'compareUsers',
+  exposed: { failed: 'ef', atRisk: 'er' },
+  rest: { failed: 'rf', atRisk: 'rr' },
+  ...comparison,
+  ...base,
+  ...more,
+});
+
+/** A budget of 1 %, over ten minutes and one. */
+export const burnRate = (more: Partial<BurnRateGate> = {}): BurnRateGate => ({
+  id: 'budget',
+  kind: 'burnRate',
+  source: 'prometheus',
+  bad: 'b',
+  total: 't',
+  objective: 0.99,
+  windows: [{ long: 600_000, short: 60_000, factor: 10 }],
+  minSamples: 100,
+  ...base,
+  ...more,
+});
+
+/** The 95th percentile, at most 1 s. */
+export const quantile = (more: Partial<QuantileGate> = {}): QuantileGate => ({
+  id: 'p95',
+  kind: 'quantile',
+  source: 'prometheus',
+  buckets: 'b_bucket',
+  q: 0.95,
+  bound: { op: 'max', limit: 1 },
+  unit: 's',
+  minSamples: 20,
+  ...base,
+  ...more,
+});
+
+/** The share that sees chat.enabled, give or take 1 %. */
+export const exposureCheck = (more: Partial<ExposureCheckGate> = {}): ExposureCheckGate => ({
+  id: 'share',
+  kind: 'exposureCheck',
+  source: 'prometheus',
+  flag: 'chat.enabled',
+  exposed: 'e',
+  rest: 'r',
+  tolerance: 0.01,
+  alpha: 0.01,
+  ...base,
+  ...more,
+});
+
+/** Counts of the 15 s before `at`: [exposedBad, exposed, restBad, rest]. */
+export const counted = (
+  at: number,
+  [exposedBad, exposed, restBad, rest]: readonly [number, number, number, number],
+  more: { promised?: number } = {},
+): Measurement & { readonly kind: 'value' } => {
+  const counts: RateBatch = { exposedBad, exposed, restBad, rest };
+  return { kind: 'value', at, since: at - 15_000, value: exposed > 0 ? exposedBad / exposed : 0, samples: exposed, query: 'q', counts, ...more };
+};

@@ -64,9 +64,76 @@ test.each([
   expect(gate(text)).toEqual({ ...DEFAULTS, ...expected });
 });
 
-test.each(['burnRate', 'compareRate', 'compareSlow', 'compareUsers', 'quantile', 'exposureCheck'])('the kind %s is known, and not of this version', (kind) => {
-  const loaded = loadPlan(`${PLAN}gates: { g: { kind: ${kind}, source: prom } }\n`);
-  expect(loaded.ok ? [] : loaded.problems.map((problem) => problem.message)).toEqual([`gates.g.kind is ${kind}; this kind comes in a later version`]);
+const SIDES = 'exposed: { bad: eb, total: et }, rest: { bad: rb, total: rt }';
+const READ = { exposed: { bad: 'eb', total: 'et' }, rest: { bad: 'rb', total: 'rt' } };
+
+test.each([
+  [
+    `{ kind: compareRate, source: prom, ${SIDES} }`,
+    { kind: 'compareRate', source: 'prom', ...READ, tolerance: 1.2, floor: 0.001, minSamples: 1000, alpha: 0.01 },
+  ],
+  [
+    `{ kind: compareRate, source: prom, ${SIDES}, tolerance: 1, floor: 0, maxRatio: 1.5, alive: up }`,
+    { kind: 'compareRate', source: 'prom', ...READ, tolerance: 1, floor: 0, minSamples: 0, maxRatio: 1.5, alpha: 0.01, alive: 'up' },
+  ],
+  [
+    '{ kind: compareSlow, source: prom, exposed: e_bucket, rest: r_bucket, over: 500ms, minSamples: 50 }',
+    { kind: 'compareSlow', source: 'prom', exposed: 'e_bucket', rest: 'r_bucket', over: 0.5, tolerance: 1.2, floor: 0.001, minSamples: 50, alpha: 0.01 },
+  ],
+  [
+    '{ kind: compareUsers, source: db, exposed: { failed: ef, atRisk: er }, rest: { failed: rf, atRisk: rr } }',
+    {
+      kind: 'compareUsers',
+      source: 'db',
+      exposed: { failed: 'ef', atRisk: 'er' },
+      rest: { failed: 'rf', atRisk: 'rr' },
+      tolerance: 1.2,
+      floor: 0.001,
+      minSamples: 1000,
+      alpha: 0.01,
+    },
+  ],
+  [
+    '{ kind: burnRate, source: prom, ratio: { bad: b, total: t }, objective: 99.9% }',
+    {
+      kind: 'burnRate',
+      source: 'prom',
+      bad: 'b',
+      total: 't',
+      objective: 0.999,
+      windows: [{ long: 600_000, short: 60_000, factor: 14.4 }],
+      minSamples: 100,
+    },
+  ],
+  [
+    '{ kind: quantile, source: prom, buckets: h_bucket, q: 0.95, max: 800ms, unit: s, for: 1m }',
+    { kind: 'quantile', source: 'prom', buckets: 'h_bucket', q: 0.95, bound: { op: 'max', limit: 0.8 }, unit: 's', minSamples: 20, for: 60_000 },
+  ],
+  [
+    '{ kind: exposureCheck, source: db, flag: chat.enabled, exposed: e, rest: r }',
+    { kind: 'exposureCheck', source: 'db', flag: 'chat.enabled', exposed: 'e', rest: 'r', tolerance: 0.01, alpha: 0.01 },
+  ],
+])('the statistical gate %s is read with its defaults', (text, expected) => {
+  expect(gate(text)).toEqual({ ...DEFAULTS, ...expected });
+});
+
+test('the budget of false alarms is split over the gates that spend it, and no other gate has a part', () => {
+  const text = `falseAlarms: 3%
+gates:
+  a: { kind: compareRate, source: prom, ${SIDES} }
+  b: { kind: compareSlow, source: prom, exposed: e, rest: r, over: 1 }
+  c: { kind: exposureCheck, source: db, flag: chat.enabled, exposed: e, rest: r }
+  d: { source: prom, query: q, max: 1 }
+`;
+  const loaded = loadPlan(`${PLAN}${text}`);
+  if (!loaded.ok) throw new Error(loaded.problems.map((problem) => problem.message).join('; '));
+  expect(loaded.plan.falseAlarms).toBe(0.03);
+  expect(loaded.plan.gates.map((each) => ('alpha' in each ? each.alpha : undefined))).toEqual([0.01, 0.01, 0.01, undefined]);
+});
+
+test('a plan without statistical gates has no budget, and is the plan that it was', () => {
+  const loaded = loadPlan(PLAN);
+  expect(loaded.ok && 'falseAlarms' in loaded.plan).toBe(false);
 });
 
 test.each([
@@ -189,6 +256,7 @@ test('the JSON schema describes every field and takes no field that it does not 
     'maxDuration',
     'rollback',
     'checklist',
+    'falseAlarms',
     'gates',
     'stages',
     'watch',

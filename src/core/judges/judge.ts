@@ -1,0 +1,19 @@
+/**
+ * What one value says, before `for` and the latch. `good` and `bad` are evidence; `too-few` and `no-data` are none;
+ * `undecided` is evidence that does not suffice for a go yet, and `mismatch` that the numbers cannot be trusted.
+ */
+export interface Reading {
+  readonly kind: 'good' | 'bad' | 'too-few' | 'no-data' | 'undecided' | 'mismatch';
+  readonly why: string;
+  /** The number that people are shown, where it is not the value itself. */
+  readonly value?: number;
+}
+
+/**
+ * What a judge made of one more value: its own state, small plain JSON, and what the value says. Every judge that remembers has
+ * the same shape, (gate, its state or nothing at first, value) => Read, and is pure.
+ */
+export interface Read<S> {
+  readonly state: S;
+  readonly reading: Reading;
+}
