@@ -83,8 +83,8 @@ export const tools = [
     env: 'LAUNCHDARKLY_SCHEMAS',
     version: '25.0.1',
     onPath: false,
-    parts: ['test'],
-    required: [],
+    parts: ['test', 'soak'],
+    required: ['soak'],
     ways: [
       pythonSchemas('launchdarkly-schemas', 'launchdarkly-api==25.0.1', 'launchdarkly_api', [
         'FeatureFlag',

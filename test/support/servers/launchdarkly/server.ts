@@ -150,6 +150,8 @@ export async function startLaunchdarkly(judge?: Judge, token = 'api-0123456789-o
 
   const listener = http.createServer((request, response) => {
     handle(request, response).catch((error: unknown) => {
+      // Whoever hung up in the middle of their request is answered nothing, and the fake did nothing wrong.
+      if (!request.complete) return;
       violations.push(String(error));
       if (!response.headersSent) send(response, 500, { code: 'internal', message: String(error) });
     });
