@@ -77,7 +77,7 @@ module.exports = {
     {
       name: 'only-starters-know-the-embedded-servers',
       severity: 'error',
-      from: { path: '^(src|workflows|activities)/', pathNot: '^src/(cli|embedded)/' },
+      from: { path: '^(src|workflows|activities)/', pathNot: '^src/(cli|embedded|rehearsal)/' },
       to: { path: '^src/embedded/' },
     },
     { name: 'tests-stay-outside', severity: 'error', from: { path: '^(src|workflows|activities)/' }, to: { path: '^(test|demo|bench)/' } },

@@ -12,6 +12,7 @@ import { flags } from './verbs/flags.ts';
 import { hold } from './verbs/hold.ts';
 import { launch } from './verbs/launch.ts';
 import { list } from './verbs/list.ts';
+import { rehearse } from './verbs/rehearse.ts';
 import { report } from './verbs/report.ts';
 import { resume } from './verbs/resume.ts';
 import { rollback } from './verbs/rollback.ts';
@@ -31,6 +32,7 @@ const VERBS = [
   doctor,
   check,
   explain,
+  rehearse,
   launch,
   list,
   show,
