@@ -24,6 +24,17 @@ export function sampled(by: string, count: number, from = 0): readonly Subject[]
   return Array.from({ length: count }, (_, index) => subjectWith(by, `gonogo-${from + index}`, `gonogo-${from + index}`));
 }
 
+/** Subjects drawn for a share's band. */
+const BAND_SAMPLE = 1_000;
+
+/**
+ * The subjects that tell whether a share is kept, for one look at `since` ms after the change. Looks at least 100 ms apart draw
+ * other subjects: the band is left by chance once in a thousand draws, and the same draw would leave it for ever.
+ */
+export function bandSample(by: string, since: number): readonly Subject[] {
+  return sampled(by, BAND_SAMPLE, 1_000_000 + BAND_SAMPLE * Math.max(0, Math.floor(since / 100)));
+}
+
 /** How many must be sampled so that a share (percent) is missed with a chance of at most 1e-4. */
 export function sampleSize(share: number): number {
   if (share <= 0 || share >= 100) return FEW;

@@ -3,7 +3,7 @@ import { describe, sameExposure } from '../core/exposure.ts';
 import { Drift, Retryable } from '../core/failure.ts';
 import type { FlagRef, Order, Stage } from '../core/plan.ts';
 import type { Candidate, Subject } from '../core/subject.ts';
-import { idOf, mustGet, pickWitnesses, sampled, shareBand } from '../core/witness.ts';
+import { bandSample, idOf, mustGet, pickWitnesses, shareBand } from '../core/witness.ts';
 import type { House } from '../house.ts';
 import type { Change, FlagProvider, Snapshot } from '../providers/provider.ts';
 import { agreed, ask } from '../rollback/ask.ts';
@@ -145,6 +145,8 @@ export async function shift(house: House, launch: string, stageId: string): Prom
   // What was left to somebody else stays so when another unit's failure, or a crash, begins this anew.
   let left = entries.some((entry) => entry.phase === 'void');
   for (const unit of units.values()) {
+    // The launch is held now: nothing more moves before a person has looked.
+    if (left) break;
     const provider = providerOf(house, refOf(view.order, unit[0]?.flag ?? ''));
     try {
       await writeUnit(house, view, stageId, provider, unit);
@@ -183,8 +185,7 @@ export async function shift(house: House, launch: string, stageId: string): Prom
 
 /** How long (ms) the evaluators may take to show a shift before it holds (silent) or rolls back (old values). */
 const SEE_WITHIN = 120_000;
-/** Subjects drawn for the share's band, and the deadline (ms) to ask them all: the activity itself has 30 s. */
-const BAND_SAMPLE = 1_000;
+/** The deadline (ms) to ask all subjects: the activity itself has 30 s. */
 const SEE = 20_000;
 
 interface Seen {
@@ -194,9 +195,11 @@ interface Seen {
 }
 
 /** What the candidates of one entry get now, against what they must get. */
-async function seeEntry(house: House, flag: FlagRef, entry: JournalEntry, candidates: readonly Candidate[], signal: AbortSignal): Promise<Seen> {
+async function seeEntry(house: House, view: RollbackView, entry: JournalEntry, signal: AbortSignal): Promise<Seen> {
+  const flag = refOf(view.order, entry.flag);
+  const candidates = view.candidates[entry.flag] ?? [];
   const partial = entry.target.share > 0 && entry.target.share < 100;
-  const extra = partial ? sampled(entry.target.by, BAND_SAMPLE, 1_000_000) : [];
+  const extra = partial ? bandSample(entry.target.by, view.now - (entry.appliedAt ?? view.now)) : [];
   const answers = (await ask(house, [{ flag, subjects: [...candidates.map((one) => one.subject), ...extra] }], signal)).get(flag.flag);
   const instances = new Set<string>();
   const flipped: Candidate[] = [];
@@ -260,7 +263,7 @@ export async function witness(house: House, launch: string, stageId: string): Pr
   if (view === undefined || view.outcome !== undefined || view.requests.length > 0) return 'stopped';
   const entries = view.journal.filter((entry) => entry.stage === stageId && !entry.fallback && entry.phase === 'applied');
   const signal = AbortSignal.timeout(SEE);
-  const seen = await Promise.all(entries.map((entry) => seeEntry(house, refOf(view.order, entry.flag), entry, view.candidates[entry.flag] ?? [], signal)));
+  const seen = await Promise.all(entries.map((entry) => seeEntry(house, view, entry, signal)));
   const now = await house.clock.now();
   const at = new Date(now).toISOString();
   const bad = seen.find((one) => one.trouble?.silent === false) ?? seen.find((one) => one.trouble !== undefined);

@@ -16,6 +16,8 @@ export interface WatchState {
     readonly phase: StagePhase;
     readonly round: number;
     readonly shiftedAt?: number;
+    /** Whether any of its flags has moved: also before `shiftedAt`, where another one cannot be written. */
+    readonly moved?: boolean;
     readonly earned: number;
     /** Judged time up to which `earned` was counted. */
     readonly bakeCursor?: number;
@@ -68,6 +70,7 @@ function watchState(raw: unknown): Ticked {
       round: stage['round'] as number,
       earned: stage['earned'] as number,
       ...(stage['shiftedAt'] === null ? {} : { shiftedAt: stage['shiftedAt'] as number }),
+      ...(stage['moved'] === true ? { moved: true } : {}),
       ...(stage['bakeCursor'] === null ? {} : { bakeCursor: stage['bakeCursor'] as number }),
       ...(stage['bakedAt'] === null ? {} : { bakedAt: stage['bakedAt'] as number }),
       ...(stage['noGo'] === null ? {} : { noGo: stage['noGo'] as NoGo }),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Exposure } from '../../src/core/exposure.ts';
-import { canWitness, draw, mustGet, pickWitnesses, sampleSize, shareBand } from '../../src/core/witness.ts';
+import { bandSample, canWitness, draw, idOf, mustGet, pickWitnesses, sampleSize, shareBand } from '../../src/core/witness.ts';
 import type { Candidate } from '../../src/core/subject.ts';
 
 const share = (percent: number): Exposure => ({ value: true, share: percent, by: 'contract', listed: [] });
@@ -47,4 +47,10 @@ it('a share’s band holds 99.9 % of the draws: 5 % of 1,000 lie between 2.7 and
   const { low, high } = shareBand(5, 1_000);
   expect(low).toBeCloseTo(2.68, 1);
   expect(high).toBeCloseTo(7.32, 1);
+});
+
+it('a share is told by other subjects at each look: a draw that leaves the band by chance is not the last word', () => {
+  const [first, second, late] = [0, 100, 119_900].map((since) => bandSample('user', since).map(idOf));
+  expect(new Set([...(first ?? []), ...(second ?? []), ...(late ?? [])]).size).toBe(3_000);
+  expect(bandSample('user', 99).map(idOf)).toEqual(first);
 });

@@ -437,7 +437,9 @@ create function watch_state(p_launch text) returns jsonb language sql stable as 
     'lastSeq', l.last_seq,
     'requests', (select coalesce(jsonb_agg(jsonb_build_object('scope', r.scope, 'provenAt', r.proven_at)), '[]') from rollback_request r where r.launch = l.id),
     'journalled', (select count(*) from journal j where j.launch = l.id),
-    'stages', (select coalesce(jsonb_agg(jsonb_build_object('stage', s.stage, 'phase', s.phase, 'shiftedAt', s.shifted_at, 'earned', s.earned, 'bakeCursor', s.bake_cursor, 'bakedAt', s.baked_at, 'round', s.round, 'noGo', s.no_go) order by s.ordinal), '[]')
+    'stages', (select coalesce(jsonb_agg(jsonb_build_object('stage', s.stage, 'phase', s.phase, 'shiftedAt', s.shifted_at,
+      'moved', exists (select 1 from journal j where j.launch = l.id and j.stage = s.stage and not j.fallback and j.phase not in ('intent', 'void')),
+      'earned', s.earned, 'bakeCursor', s.bake_cursor, 'bakedAt', s.baked_at, 'round', s.round, 'noGo', s.no_go) order by s.ordinal), '[]')
       from stage_state s where s.launch = l.id))
   from launch l where l.id = p_launch
 $$;
