@@ -14,6 +14,8 @@ export interface PrometheusOptions {
   readonly config: unknown;
   /** A free port when left out. */
   readonly port?: number;
+  /** Further arguments of the program. */
+  readonly flags?: readonly string[];
   readonly log: Log;
 }
 
@@ -48,6 +50,7 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
       '--web.enable-lifecycle',
       '--web.enable-remote-write-receiver',
       '--log.level=warn',
+      ...(options.flags ?? []),
     ],
     dir,
     ready: async () => (await fetch(`${url}/-/ready`, { signal: AbortSignal.timeout(1000) })).ok,

@@ -2,6 +2,7 @@ import type { Problem } from '../../providers/provider.ts';
 import { clip } from '../ask.ts';
 import type { Query } from '../source.ts';
 import { freshnessOf } from './freshness.ts';
+import { linearOf } from './linear.ts';
 import { parsePromQl } from './promql.ts';
 
 const LONGEST_QUERY = 4096;
@@ -23,6 +24,11 @@ export function problemsOf(where: string, query: Query): readonly Problem[] {
     for (const selector of parsed.boundless) add(`${clip(selector, 60)} matches every series of the server`, 'name a metric, or give one label a value with =');
   }
   if (problems.length > 0 || query.with?.['alerts'] !== undefined) return problems;
+  if (query.rise !== undefined) {
+    const linear = linearOf(query.text, query.rise.of);
+    if (linear.kind === 'not-linear') add(linear.message, linear.hint);
+    return problems;
+  }
   const freshness = freshnessOf(query);
   if (freshness.kind === 'unknown') add(freshness.detail, 'e.g. alive: up{job="app"}');
   return problems;

@@ -1,4 +1,5 @@
 import type { Measurement } from '../../core/measurement.ts';
+import type { RawSeries } from '../../core/statistics/counters.ts';
 import { ofNumber, type Failing } from '../ask.ts';
 import type { Data, Reply } from './client.ts';
 import { freshAt, MARK, type Fresh, type Question } from './freshness.ts';
@@ -62,11 +63,52 @@ function samplesOf({ resultType, result }: Data, expected: 'instant' | 'range'):
   return samples;
 }
 
+/** The raw samples of a range-vector query at one moment, series by series. */
+export function rawSeriesOf({ resultType, result }: Data): readonly RawSeries[] | Failing {
+  if (resultType !== 'matrix' || !Array.isArray(result)) return { reason: 'wrong-type', detail: `the answer is a ${resultType}; expected a matrix` };
+  const all: RawSeries[] = [];
+  for (const { metric, values, histograms } of result as readonly Series[]) {
+    if (histograms !== undefined)
+      return {
+        reason: 'wrong-type',
+        detail: `${metric?.['__name__'] ?? 'the metric'} is a native histogram; expected counters: ask for its classic buckets (${metric?.['__name__'] ?? 'h'}_bucket), which the scrape keeps with always_scrape_classic_histograms`,
+      };
+    if (!Array.isArray(values)) return MALFORMED;
+    const samples: (readonly [number, number])[] = [];
+    for (const pair of values as readonly unknown[]) {
+      if (!Array.isArray(pair) || typeof pair[0] !== 'number') return MALFORMED;
+      const value = number(pair[1]);
+      if (value === undefined) return MALFORMED;
+      samples.push([Math.round(pair[0] * 1000), value]);
+    }
+    all.push({ labels: metric ?? {}, samples });
+  }
+  return all;
+}
+
+/** The value of each series of an instant vector. */
+export function vectorOf({ resultType, result }: Data): readonly { readonly labels: Readonly<Record<string, string>>; readonly value: number }[] | Failing {
+  if (resultType !== 'vector' || !Array.isArray(result)) return { reason: 'wrong-type', detail: `the answer is a ${resultType}; expected an instant vector` };
+  const all: { labels: Readonly<Record<string, string>>; value: number }[] = [];
+  for (const series of result as readonly Series[]) {
+    const one = sample(series.value, series);
+    if (one === undefined) return MALFORMED;
+    all.push({ labels: series.metric ?? {}, value: one.value });
+  }
+  return all;
+}
+
+/** The one number of an instant answer, scalar or vector, with its time; undefined where it has none. */
+export function numberOf(data: Data): { readonly at: number; readonly value: number } | undefined {
+  const samples = samplesOf(data, 'instant');
+  return isFailing(samples) ? undefined : samples[0];
+}
+
 const isFailing = (answer: readonly Sample[] | Failing): answer is Failing => 'reason' in answer;
 const aboutFreshness = (failing: Failing): Failing => ({ ...failing, detail: `while asking how fresh the answer is: ${failing.detail}` });
 
 /** The samples of the freshness query; none where it was not asked. */
-function freshnessSamples(reply: Reply | undefined, expected: 'instant' | 'range'): readonly Sample[] | Failing {
+export function freshnessSamples(reply: Reply | undefined, expected: 'instant' | 'range'): readonly Sample[] | Failing {
   if (reply === undefined) return [];
   if (!reply.ok) return aboutFreshness(reply.failing);
   const samples = samplesOf(reply.data, expected);

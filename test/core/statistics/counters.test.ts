@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { bucketsIn, riseIn, riseOfTotal, type RawSeries, type Span, type Targets } from '../../../src/core/statistics/counters.ts';
+import { bornIn, bucketsIn, riseIn, riseOfTotal, tallyOn, type RawSeries, type Span, type Targets } from '../../../src/core/statistics/counters.ts';
 
 /** A scrape every 15 s; the span is the last four of them: t = 60 < .. <= 120 s. The samples reach back to 0. */
 const SPAN: Span = { since: 0, from: 60_000, to: 120_000, staleAfter: 30_000 };
@@ -128,6 +129,29 @@ describe('what a counter rose by', () => {
       10,
       {},
     ],
+    [
+      'two replicas that are no servers of one target: their names differ by more',
+      [steady({ ...A, replica: 'x', shard: '1' }), steady({ ...A, replica: 'y', shard: '2' })],
+      UP,
+      0,
+      {},
+    ],
+    [
+      'born on a target that was down before, in a process that is as young',
+      [series([7, 8, 9], 90)],
+      { ...up([1, 1, 1, 1, 0, 1, 1, 1]), starts: [series([80, 80, 80], 90)] },
+      9,
+      { births: 1 },
+    ],
+    [
+      'a recorded sum that falls has lost a series: that step adds nothing',
+      [series([90, 95, 98, 100, 60, 62, 62, 70], 15, { __name__: 'job:errors:sum' })],
+      UP,
+      10,
+      { resets: 1 },
+    ],
+    ['what the look before did not see yet is new, whatever its time', [{ ...series([0, 0, 3, 7, 7, 7, 7, 7]), from: 30_000 }], UP, 7, {}],
+    ['what the look before did not know at all is born, whatever its time', [{ ...series([7, 7, 7, 7], 45), from: -Infinity }], UP, 7, { births: 1 }],
     ['counts may be fractional', [series([0, 0, 0, 0.5, 0.75, 1, 1, 1.25])], UP, 0.75, {}],
     [
       'labels in another order are the same target',
@@ -152,6 +176,8 @@ describe('what is no answer', () => {
     ['+Inf', [series([1, 2, 3, 4, Infinity, 6, 7, 8])], 'no-data', 'infinite'],
     ['-Inf', [series([1, 2, 3, 4, -Infinity, 6, 7, 8])], 'no-data', 'infinite'],
     ['a counter below 0 is none', [series([-1, -1, -1, -1, -1, -1, -1, -1])], 'error', 'malformed'],
+    ['a counter above 2^53, which no longer counts by ones', [steady(A, 2 ** 53 + 2)], 'error', 'malformed'],
+    ['the same target scraped by two servers', [steady({ ...A, replica: 'x' }), steady({ ...A, replica: 'y' })], 'error', 'malformed'],
     ['the same series twice', [steady(), steady()], 'error', 'malformed'],
     [
       'samples out of order',
@@ -237,11 +263,26 @@ describe('histograms', () => {
         { le: Infinity, count: 11 },
       ],
       newest: 120_000,
+      resets: 2,
     });
   });
   it('with different edges on their instances are an error, for their sums would lie', () => {
     const found = bucketsIn([bucket('0.5', flat(6)), bucket('+Inf', flat(9)), bucket('0.7', flat(1), B), bucket('+Inf', flat(2), B)], SPAN, UP);
-    expect(found).toMatchObject({ kind: 'error', reason: 'malformed', detail: 'the histograms have different bucket edges: +Inf 0.5 | +Inf 0.7' });
+    expect(found).toMatchObject({ kind: 'error', reason: 'malformed', detail: 'the histograms have different bucket edges: 0.5 +Inf | 0.7 +Inf' });
+  });
+  it('write one edge in two ways', () => {
+    const found = bucketsIn([bucket('1', flat(6)), bucket('+Inf', flat(9)), bucket('1.0', flat(1), B), bucket('+Inf', flat(2), B)], SPAN, UP);
+    expect(found).toMatchObject({ buckets: [{ le: 1, count: 7 }, { le: Infinity, count: 11 }] }); // prettier-ignore
+  });
+  it('without a bucket up to +Inf, or with an edge that is no number, are an error', () => {
+    expect(bucketsIn([bucket('0.5', flat(6)), bucket('1', flat(6))], SPAN, UP)).toMatchObject({
+      kind: 'error',
+      detail: 'the histogram has no bucket up to +Inf, only 0.5 1; expected all of its buckets',
+    });
+    expect(bucketsIn([bucket('fast', flat(6)), bucket('+Inf', flat(6))], SPAN, UP)).toMatchObject({ kind: 'error', reason: 'malformed' });
+  });
+  it('that died are vouched for by what lives beside them', () => {
+    expect(bucketsIn([bucket('0.5', [1, 1]), bucket('+Inf', [1, 1])], SPAN, UP, [steady(B)])).toMatchObject({ kind: 'buckets', newest: 120_000 });
   });
   it('without the label le are none', () => {
     expect(bucketsIn([steady()], SPAN, UP)).toMatchObject({ kind: 'error', reason: 'malformed' });
@@ -249,6 +290,75 @@ describe('histograms', () => {
   it('that are stale or empty say so', () => {
     expect(bucketsIn([], SPAN, UP)).toMatchObject({ kind: 'no-data', reason: 'empty' });
     expect(bucketsIn([bucket('0.5', [1, 1]), bucket('+Inf', [1, 1])], SPAN, UP)).toMatchObject({ kind: 'no-data', reason: 'stale' });
+  });
+});
+
+describe('counts on a grid', () => {
+  it('are those of looks one after the other, wherever the samples are cut into parts', () => {
+    const counter = fc.record({
+      instance: fc.constantFrom('a', 'b'),
+      code: fc.constantFrom('1', '2'),
+      le: fc.constantFrom('1', '+Inf'),
+      steps: fc.array(fc.tuple(fc.integer({ min: 1, max: 40_000 }), fc.integer({ min: 0, max: 20 })), { minLength: 1, maxLength: 30 }),
+    });
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(counter, { maxLength: 6, selector: ({ instance, code, le }) => `${instance} ${code} ${le}` }),
+        fc.integer({ min: 1, max: 60_000 }),
+        fc.integer({ min: 1_000, max: 90_000 }),
+        fc.integer({ min: 0, max: 300_000 }),
+        fc.boolean(),
+        (counters, step, from, cut, targeted) => {
+          const all = counters.map(({ instance, code, le, steps }): RawSeries => {
+            let at = 0;
+            return { labels: { job: 'x', instance, code, le }, samples: steps.map(([ms, value]) => [(at += ms), value] as const) };
+          });
+          const targets: Targets | undefined = targeted ? { up: [{ labels: { job: 'x', instance: 'a' }, samples: [[0, 1], [300_000, 1]] }] } : undefined; // prettier-ignore
+          const length = 12;
+          const part = (wanted: (at: number) => boolean): readonly RawSeries[] =>
+            all.map((one) => ({ ...one, samples: one.samples.filter(([at]) => wanted(at)) })).filter(({ samples }) => samples.length > 0);
+          const tally = tallyOn({ from, step, length }, 'counter');
+          const edges = tallyOn({ from, step, length }, 'buckets').edges;
+          expect(edges.size).toBe(0);
+          for (const samples of [part((at) => at <= cut), part((at) => at > cut)]) tally.add(samples, targets);
+          const newest = tally.newest();
+          for (let index = 0; index < length; index += 1) {
+            const to = from + index * step;
+            const look = riseIn(all, { since: from - step, from: to - step, to, staleAfter: Infinity }, targets);
+            expect([tally.rise[index], newest[index]]).toEqual(look.kind === 'rise' ? [look.value, look.newest] : [0, -Infinity]);
+          }
+        },
+      ),
+    );
+  });
+
+  it('blame only the steps that have odd samples, and go on behind them', () => {
+    const tally = tallyOn({ from: 45_000, step: 15_000, length: 6 }, 'counter');
+    tally.add([series([1, 2, 3, NaN, 5, -1, 7, 8])], UP);
+    expect([...tally.rise]).toEqual([1, 0, 2, 0, 2, 1]);
+    expect([...tally.faults].map(([index, { kind, reason }]) => [index, kind, reason])).toEqual([
+      [1, 'no-data', 'nan'],
+      [3, 'error', 'malformed'],
+    ]);
+  });
+
+  it('are kept by edge for histograms, and blamed where layouts differ', () => {
+    const tally = tallyOn({ from: 30_000, step: 15_000, length: 7 }, 'buckets');
+    const bucket = (le: string, labels = A): RawSeries => series([0, 1, 2, 3, 4, 5, 6, 7], 15, { ...labels, le });
+    tally.add([bucket('0.5'), bucket('+Inf'), bucket('+Inf', B), bucket('0.5', B)], UP);
+    expect([...tally.edges].map(([le, counts]) => [le, [...counts]])).toEqual([0.5, Infinity].map((le) => [le, [2, 2, 2, 2, 2, 2, 2]]));
+    expect(tally.faults.size).toBe(0);
+    const odd = tallyOn({ from: 30_000, step: 15_000, length: 7 }, 'buckets');
+    odd.add([bucket('0.5'), bucket('+Inf'), bucket('+Inf', B)], UP);
+    expect(odd.faults.size).toBe(7);
+  });
+
+  it('tell which series were not there before', () => {
+    const tally = tallyOn({ from: 60_000, step: 15_000, length: 3 }, 'counter');
+    expect(tally.unknown([steady(), series([7], 60, B)]).map(({ series: one, born }) => [one.labels['instance'], born])).toEqual([['b:80', 60_000]]);
+    tally.add([series([7], 60, B)]);
+    expect(tally.unknown([series([8], 75, B)])).toEqual([]);
+    expect(bornIn([steady(), series([7], 75, B)], SPAN).map(({ born }) => born)).toEqual([75_000]);
   });
 });
 
