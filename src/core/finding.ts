@@ -25,8 +25,12 @@ export interface GateSeen {
   readonly answers: Answers;
   /** The answers of the last hours over one grid, oldest first; undefined where they were not asked for, or did not come in time. */
   readonly back?: Histories;
-  /** How far back they reach (ms); 0 is not at all. */
+  /** Since when (ms) nothing was launched: what came before tells a breach, and no false alarm. Left out: all of it. */
+  readonly since?: number;
+  /** How long that is (ms); 0 is not at all. */
   readonly span: Millis;
+  /** Why it is 0, where not because nothing was asked for. */
+  readonly noPast?: string;
   /** The source was found wanting already: what it cannot answer is said once. */
   readonly told: boolean;
 }

@@ -10,11 +10,11 @@ import { logHarm, observedRatio, type RateEvidence } from './statistics/rate-rat
 const FEWEST = 3;
 
 /** The last hours, in which nothing was launched, through the gate's own judge: what alarms there alarms at nothing. */
-export function nothingLaunched({ gate, next, span }: GateSeen, points: readonly Measurement[], remembers: boolean | undefined): readonly Finding[] {
+export function nothingLaunched({ gate, next, span, noPast }: GateSeen, points: readonly Measurement[], remembers: boolean | undefined): readonly Finding[] {
   const where = `gates.${gate.id}`;
-  const expected = `no alarm in the last ${describeMillis(span)}, in which nothing was launched`;
+  const expected = span === 0 ? 'hours in which nothing was launched' : `no alarm in the last ${describeMillis(span)}, in which nothing was launched`;
   const untried = (found: string, hint: string): readonly Finding[] => [{ severity: 'note', where, found: `not tried on the past: ${found}`, expected, hint }];
-  if (span === 0) return [];
+  if (span === 0) return noPast === undefined ? [] : untried(noPast, 'nothing, or launch later: a gate that alarms at nothing would be found then');
   if (remembers === undefined) return untried('its source did not tell it in time', 'try again, or ask for less of the past');
   if (!remembers) return untried(`${gate.source ?? 'it'} keeps no history`, 'nothing: a source that remembers would show more');
   const told = points.filter((point) => point.kind === 'value').length;

@@ -80,13 +80,16 @@ function breachOf({ gate, stage, next, told }: GateSeen, now: Measurement, point
 
 /** Everything found of one gate before it is armed: the shape of its answer, a breach, its traffic, and what its judge makes of the last hours. Pure. */
 export function findingsOf(seen: GateSeen): readonly Finding[] {
-  const { gate, back } = seen;
+  const { gate, back, since } = seen;
   const now = compose(gate, seen.answers);
   const whole = back === undefined ? undefined : composeSeries(gate, back);
   const points = whole?.points ?? [];
   const breach = breachOf(seen, now, points);
   // A probe asks now and only now; the share of users is promised by a launch alone.
-  const past = breach.length > 0 || gate.kind === 'probe' || gate.kind === 'exposureCheck' ? [] : nothingLaunched(seen, points, whole?.remembers);
+  const past =
+    breach.length > 0 || gate.kind === 'probe' || gate.kind === 'exposureCheck'
+      ? []
+      : nothingLaunched(seen, since === undefined ? points : points.filter(({ at }) => at >= since), whole?.remembers);
   return [...shapeOf(seen, now), ...breach, ...enough(seen, now, points), ...past];
 }
 

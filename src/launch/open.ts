@@ -8,7 +8,7 @@ import type { House } from '../house.ts';
 import type { FlagProvider, Problem } from '../providers/provider.ts';
 import { drawFor, exposuresOf, look } from '../rollback/look.ts';
 import { openLaunch } from '../store/launches.ts';
-import { preflight, quietSince, type Tried } from './preflight.ts';
+import { lastMoved, preflight, type Tried } from './preflight.ts';
 import { attempt, byEvaluator, evaluatorProblems, providerProblems, READY_WITHIN } from './ready.ts';
 
 /** What a launch is opened with: an order that may be divided by `speed`, and who starts it. */
@@ -75,6 +75,8 @@ interface Readiness {
   readonly problems: readonly Problem[];
   /** What does not stand in its way, and should be known. */
   readonly warnings: readonly Problem[];
+  /** What could not be looked at, and why. */
+  readonly notes: readonly Problem[];
 }
 
 const problemOf = (finding: Finding): Problem => ({ where: finding.where, message: sayFinding(finding), hint: finding.hint });
@@ -92,8 +94,8 @@ async function readiness(house: House, order: Order, launch: string, signal: Abo
     );
   };
   const tryGates = async (): Promise<Tried> => {
-    const quiet = await quietSince(house.store, order, launch);
-    return preflight(house, { plan: order.plan, ...(quiet === undefined ? {} : { quietSince: quiet }) }, signal);
+    const moved = await lastMoved(house.store, order, launch);
+    return preflight(house, { plan: order.plan, ...(moved === undefined ? {} : { moved }) }, signal);
   };
   const trying = tryGates();
   const found = await Promise.all([
@@ -113,6 +115,7 @@ async function readiness(house: House, order: Order, launch: string, signal: Abo
   return {
     problems: [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()],
     warnings: findings.filter(({ severity }) => severity === 'warning').map(problemOf),
+    notes: findings.filter(({ severity }) => severity === 'note').map(problemOf),
   };
 }
 
@@ -121,8 +124,9 @@ export async function open(house: House, opening: Opening): Promise<Refused | un
   const { order, launch } = opening;
   const known = await house.store.db.selectFrom('launch').select('id').where('id', '=', launch).executeTakeFirst();
   if (known !== undefined) return undefined;
-  const { problems, warnings } = await readiness(house, order, launch, AbortSignal.timeout(READY_WITHIN));
+  const { problems, warnings, notes } = await readiness(house, order, launch, AbortSignal.timeout(READY_WITHIN));
   if (problems.length > 0) return { code: 'not_ready', problems };
+  for (const { where, message, hint } of notes) house.log.info({ launch, where, hint }, message);
   for (const { where, message, hint } of warnings) house.log.warn({ launch, where, hint }, message);
   const now = await house.clock.now();
   const { plan } = order;

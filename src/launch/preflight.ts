@@ -1,14 +1,17 @@
 import { sql } from 'kysely';
+import { describeTime } from '../core/bound.ts';
 import type { Measurement, Series } from '../core/measurement.ts';
 import type { Gate, Millis, Order, Plan } from '../core/plan.ts';
 import type { Finding } from '../core/finding.ts';
 import { armedBy, findingsOf } from '../core/preflight.ts';
 import { measurementsOf, type Answers } from '../core/query.ts';
+import { counts } from '../core/reading.ts';
 import type { Histories } from '../core/traffic.ts';
 import type { House } from '../house.ts';
 import type { Problem } from '../providers/provider.ts';
 import type { MetricSource } from '../sources/source.ts';
 import type { Store } from '../store/store.ts';
+import { inTime } from '../watch/in-time.ts';
 import { queriesOf, queryOf, READY_WITHIN, sourceProblems } from './ready.ts';
 
 /** How far back the gates are tried on what was before the launch, ms. */
@@ -27,23 +30,15 @@ export interface Preflight {
   readonly gates?: readonly Gate[];
   /** How far back the gates are tried, ms; 0 is not at all. Default: TRIED_ON. */
   readonly last?: Millis;
-  /** Nothing before this (ms) is looked at: something was launched. */
-  readonly quietSince?: number;
+  /** The last launch that moved one of its flags: what it did is no false alarm. */
+  readonly moved?: Moved;
 }
 
-/** What a promise came to before the signal, or undefined: for what may come too late, or not at all. */
-async function inTime<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
-  const { promise: over, resolve } = Promise.withResolvers<undefined>();
-  const stop = (): void => resolve(undefined);
-  signal.addEventListener('abort', stop, { once: true });
-  if (signal.aborted) stop();
-  try {
-    return await Promise.race([over, work]);
-  } catch {
-    return undefined;
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
+/** A launch that moved a flag which another one is about to. */
+export interface Moved {
+  readonly launch: string;
+  /** When (judged time, ms) its samples have left the windows of queries; undefined while it goes on. */
+  readonly quietFrom?: number;
 }
 
 async function answersOf(gate: Gate, source: MetricSource, signal: AbortSignal): Promise<Answers> {
@@ -63,13 +58,28 @@ async function pastOf(gate: Gate, source: MetricSource, from: number, to: number
   return told === undefined ? undefined : Object.fromEntries(told);
 }
 
+/** How far back a breach of now has to be followed before it counts, ms; 0 where the gate gathers evidence, or has no past. */
+function breachReaches(gate: Gate): Millis {
+  return counts(gate) || gate.kind === 'probe' || gate.kind === 'exposureCheck' ? 0 : gate.for + 2 * gate.every;
+}
+
+/** Why nothing of the past is left to try the gate on. */
+function whyNoPast({ launch, quietFrom }: Moved): string {
+  return quietFrom === undefined
+    ? `${launch} has moved the same flags, and goes on`
+    : `${launch} moved the same flags; its samples are in the windows of queries until ${describeTime(quietFrom)} UTC`;
+}
+
 async function lookAt(gate: Gate, source: MetricSource, about: Preflight, problems: Promise<readonly Problem[]>, signal: AbortSignal) {
   const armed = armedBy(about.plan, gate);
   if (armed === undefined) return [];
   const answers = await answersOf(gate, source, signal);
   const at = Math.max(...Object.values(answers).map((answer) => answer.at));
-  const span = about.last ?? TRIED_ON;
-  const from = Math.max(at - span, about.quietSince ?? 0);
+  const last = about.last ?? TRIED_ON;
+  const quietFrom = about.moved === undefined ? 0 : (about.moved.quietFrom ?? at);
+  const since = Math.min(at, Math.max(at - last, quietFrom));
+  // Whatever was launched: what is bad now and was all along would roll back at once.
+  const from = last === 0 ? at : Math.min(since, at - breachReaches(gate));
   const back = from < at ? await pastOf(gate, source, from, at, AbortSignal.any([signal, AbortSignal.timeout(PAST_WITHIN)])) : {};
   const told = (await problems).length > 0;
   return findingsOf({
@@ -77,9 +87,11 @@ async function lookAt(gate: Gate, source: MetricSource, about: Preflight, proble
     stage: armed.stage,
     next: armed.index === 0,
     answers,
-    span: Math.max(0, at - from),
+    since,
+    span: at - since,
     told,
     ...(back === undefined ? {} : { back }),
+    ...(about.moved === undefined || last === 0 ? {} : { noPast: whyNoPast(about.moved) }),
   });
 }
 
@@ -127,13 +139,22 @@ export async function preflight(house: Pick<House, 'sources'>, about: Preflight,
   };
 }
 
-/** When (judged time, ms) the last launch that shares a flag with the order was over and its samples had left the windows; undefined where there was none. */
-export async function quietSince(store: Store, order: Order, launch: string): Promise<number | undefined> {
-  const flags = order.flags.map(({ flag }) => flag);
-  const { rows } = await sql<{ at: Date | null }>`
-    select max(e.at) as at from launch l join event e on e.launch = l.id and e.seq = l.last_seq
-    where l.id <> ${launch} and exists (
-      select 1 from jsonb_array_elements(l.launch_order->'flags') f where f->>'flag' = any(${flags}::text[]))`.execute(store.db);
-  const at = rows[0]?.at;
-  return at === undefined || at === null ? undefined : at.getTime() + RESTS;
+/**
+ * The launch that last moved a flag of the order, wherever the order is for: one that goes on, else the one that ended last. What was refused, waits for its
+ * first stage, or wrote nothing in the end has moved none, and neither has one of a flag that only has the same name.
+ */
+export async function lastMoved(store: Store, order: Order, launch: string): Promise<Moved | undefined> {
+  const flags = JSON.stringify(order.flags.map(({ provider, key }) => ({ provider, key })));
+  const { rows } = await sql<{ launch: string; ended: Date | null }>`
+    select l.id as launch, case when l.outcome in ('launched', 'rolled-back', 'aborted') then e.at end as ended
+    from launch l join event e on e.launch = l.id and e.seq = l.last_seq
+    where l.id <> ${launch}
+      and exists (select 1 from journal j where j.launch = l.id and j.phase <> 'void')
+      and exists (
+        select 1 from jsonb_array_elements(l.launch_order->'flags') f, jsonb_array_elements(${flags}::jsonb) mine
+        where f->>'provider' = mine->>'provider' and f->>'key' = mine->>'key')
+    order by ended desc nulls first limit 1`.execute(store.db);
+  const [last] = rows;
+  if (last === undefined) return undefined;
+  return { launch: last.launch, ...(last.ended === null ? {} : { quietFrom: last.ended.getTime() + RESTS }) };
 }

@@ -98,6 +98,23 @@ describe('a gate that reads each value by itself', () => {
     expect(kinds(seen(gate, well, () => past((at) => ({ kind: 'no-data', reason: 'empty', at, query: 'q', detail: 'none' }))))).toEqual(['note']);
     expect(seen(gate, well, () => past((at) => value(at, 0.4)), { span: 0 })).toEqual([]);
   });
+  test('is tried on what came after another launch alone, breached or not before; where nothing came after, a note says why', () => {
+    const until = T - HOUR;
+    const other = () => past((at) => value(at, at < until ? 2 : 0.4));
+    const well = (): Measurement => value(T, 0.4);
+    expect(brief(seen(gate, well, other))).toEqual([expect.stringMatching(/^error: false alarm/) as string]);
+    expect(seen(gate, well, other, { since: until, span: HOUR })).toEqual([]);
+    expect(brief(seen(gate, well, other, { since: T, span: 0, noPast: 'chat-1 goes on' }))).toEqual(['note: not tried on the past: chat-1 goes on']);
+  });
+  test('is refused when it is breached and was all along, whatever was launched meanwhile', () => {
+    const found = seen(
+      gate,
+      () => value(T, 1.5),
+      () => past((at) => value(at, 1.5)),
+      { since: T, span: 0, noPast: 'chat-1 goes on' },
+    );
+    expect(brief(found)).toEqual(['error: breached already: latency 1.5 s > 1 s, for 3h']);
+  });
   test('is noted when it has no data yet, and no more', () => {
     const found = seen(
       gate,

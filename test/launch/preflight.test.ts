@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { preflight } from '../../src/launch/preflight.ts';
+import { lastMoved, preflight } from '../../src/launch/preflight.ts';
 import { open } from '../../src/launch/open.ts';
+import { everyone, off } from '../../src/core/exposure.ts';
 import type { Order } from '../../src/core/plan.ts';
 import { openPrometheus } from '../../src/sources/prometheus/index.ts';
 import type { MetricSource } from '../../src/sources/source.ts';
+import { writeEntries } from '../../src/store/entries.ts';
 import { eventsOf } from '../../src/store/events.ts';
 import { launchRow } from '../../src/store/launches.ts';
 import { resume } from '../../src/store/people.ts';
@@ -81,6 +83,24 @@ describe.skipIf(!hasTool('prometheus'))('the pre-flight of a launch', () => {
     expect(asked).toBeTruthy();
   }
 
+  /** Writes down that the launch is about to move its flag. */
+  async function enter(id: string, one: Order): Promise<void> {
+    const [flag] = one.flags;
+    if (flag === undefined) throw new Error('the order has no flag');
+    const [was, to] = [off(true), everyone(true)];
+    const entry = { ...flag, unit: flag.key, snapshot: { revision: '1', exposure: was, native: {} }, target: to, before: {}, undo: '', candidates: [] };
+    await writeEntries(world.house.store.db, id, 'one', [entry], false);
+  }
+  /** A launch of one flag that went well, and whose flag was turned off again since. */
+  async function launchedAndOff(flag: string, name: string): Promise<string> {
+    const one = order([stage('one', [flag])], [], { name });
+    await world.seed(one);
+    const { id, handle } = await world.start(one);
+    await expect(handle.result()).resolves.toMatchObject({ outcome: 'launched' });
+    await world.flags.putExposure(flag.replaceAll('.', '_'), off(true), '*', { by: 'Anna', comment: 'again' });
+    return id;
+  }
+
   it('finds nothing of a gate that is and was healthy, on the last three hours of a real Prometheus', async () => {
     const plan = over('p.healthy', 'healthy', 'healthy').plan;
     const began = performance.now();
@@ -101,18 +121,66 @@ describe.skipIf(!hasTool('prometheus'))('the pre-flight of a launch', () => {
     expect(await launchRow(world.house.store.db, 'breached-1')).toBeUndefined();
   });
 
-  it('refuses a launch whose gate would have alarmed with nothing launched, with the time, but not for what another launch of its flag did', async () => {
-    const spiky = over('p.spiky', 'spiky', 'spiky');
-    const refused = await opened('spiky-1', spiky);
-    expect(refused?.problems.map(({ message }) => message)).toEqual([
-      expect.stringContaining(`false alarm at ${new Date(spikeAt()).toISOString().slice(0, 16)}`) as string,
+  it(
+    'refuses a launch whose gate would have alarmed with nothing launched, with the time, but not for what another launch of its flag did',
+    { timeout: 40_000 },
+    async () => {
+      const spiky = over('p.spiky', 'spiky', 'spiky');
+      const refused = await opened('spiky-1', spiky);
+      expect(refused?.problems.map(({ message }) => message)).toEqual([
+        expect.stringContaining(`false alarm at ${new Date(spikeAt()).toISOString().slice(0, 16)}`) as string,
+      ]);
+      // Another launch has moved the flag since: what was before it is its own affair.
+      await launchedAndOff('p.spiky', 'other');
+      expect(await opened('spiky-2', spiky)).toBeUndefined();
+      await forget('spiky-2');
+    },
+  );
+
+  it('refuses also right after a launch of the flag has ended, where the gate has been breached all along', { timeout: 40_000 }, async () => {
+    await launchedAndOff('p.bad', 'good');
+    const lasting = { ...latency('breached'), for: 60_000 };
+    const bad = order([stage('one', ['p.bad'], { gates: ['latency'], bake: HOUR })], [lasting], { name: 'bad' });
+    const refused = await opened('bad-1', bad);
+    expect(refused?.problems.map(({ message }) => message)).toEqual([expect.stringMatching(/^breached already: latency 1\.6 > 1, for 1m(15|30)s/) as string]);
+  });
+
+  it('says why the past is not tried where another launch has just moved the flag, and names it', { timeout: 40_000 }, async () => {
+    const id = await launchedAndOff('p.noted', 'before');
+    const noted = over('p.noted', 'spiky', 'noted');
+    const moved = await lastMoved(world.house.store, noted, 'noted-1');
+    expect(moved?.launch).toBe(id);
+    const tried = await preflight(world.house, { plan: noted.plan, ...(moved === undefined ? {} : { moved }) }, AbortSignal.timeout(8_000));
+    expect(tried.findings.map(({ severity, found }) => `${severity}: ${found}`)).toEqual([
+      expect.stringMatching(
+        `^note: not tried on the past: ${id} moved the same flags; its samples are in the windows of queries until [0-9:]{8} UTC$`,
+      ) as string,
     ]);
-    // Another launch of the flag has been since: what was before it is its own affair.
-    expect(await opened('other-1', over('p.spiky', 'healthy', 'other'))).toBeUndefined();
-    await world.house.store.db.updateTable('launch').set({ outcome: 'aborted', state: 'aborted' }).where('id', '=', 'other-1').execute();
-    await world.house.store.db.deleteFrom('flag_lock').where('launch', '=', 'other-1').execute();
-    expect(await opened('spiky-2', spiky)).toBeUndefined();
-    await forget('spiky-2');
+  });
+
+  it('minds only launches that moved the very flag: not one that waits, nor one of another flag of that name, nor one that wrote nothing', async () => {
+    const { db } = world.house.store;
+    const mine = over('p.mine', 'spiky', 'mine');
+    const moved = () => lastMoved(world.house.store, mine, 'mine-1');
+    // In another environment the flag of that name is another one.
+    const plain = over('p.mine', 'healthy', 'elsewhere');
+    const elsewhere = { ...plain, environment: 'prod', flags: plain.flags.map((flag) => ({ ...flag, key: 'p_mine_of_prod' })) };
+    expect(await opened('elsewhere-1', elsewhere)).toBeUndefined();
+    await enter('elsewhere-1', elsewhere);
+    expect((await lastMoved(world.house.store, elsewhere, 'elsewhere-2'))?.launch).toBe('elsewhere-1');
+    expect(await opened('waits-1', over('p.mine', 'healthy', 'waits'))).toBeUndefined();
+    expect(await moved()).toBeUndefined();
+    await enter('waits-1', mine);
+    await db.updateTable('journal').set({ phase: 'void' }).where('launch', '=', 'waits-1').execute();
+    expect(await moved()).toBeUndefined();
+    // Once it has moved something it is in the way, for as long as it goes on.
+    await db.updateTable('journal').set({ phase: 'applied' }).where('launch', '=', 'waits-1').execute();
+    expect(await moved()).toEqual({ launch: 'waits-1' });
+    const { findings } = await preflight(world.house, { plan: mine.plan, moved: { launch: 'waits-1' } }, AbortSignal.timeout(8_000));
+    expect(findings.map(({ found }) => found)).toEqual(['not tried on the past: waits-1 has moved the same flags, and goes on']);
+    await db.deleteFrom('journal').where('launch', 'in', ['waits-1', 'elsewhere-1']).execute();
+    await forget('waits-1');
+    await forget('elsewhere-1');
   });
 
   it('launches with too little traffic, and says so in what the launch was opened with', async () => {
@@ -150,7 +218,7 @@ describe.skipIf(!hasTool('prometheus'))('the pre-flight of a launch', () => {
     world.page.set({ late: 5 });
     const held = await until(`${id} to be held`, async () => (await eventsOf(db, id)).find(({ event }) => event.kind === 'held')?.event, 40_000);
     expect(held).toMatchObject({ cause: 'readiness', reason: expect.stringContaining('breached before two arms it: late 5 > 1') as string });
-    expect((await eventsOf(db, id)).map(({ event }) => event.kind)).toContain('paged');
+    await until(`${id} to page`, async () => (await eventsOf(db, id)).some(({ event }) => event.kind === 'paged'));
     expect((await world.flags.get('p_two')).exposure.share).toBe(0);
     world.page.set({ late: 0 });
     await resume(world.house.store, id, { name: 'Carl', roles: ['releaser'] }, new Date().toISOString(), 'mended');

@@ -16,7 +16,7 @@ export function openProbe(name: string, config: ProbeConfig): MetricSource {
     const failed = (detail: string): Measurement => ({ kind: 'error', reason: 'other', detail, at: Date.now(), query: query.text });
     if (!expected.success) return failed(`the probe's settings are wrong: ${expected.error.issues.map(({ message }) => message).join('; ')}`);
     if (address === undefined) return failed(`${query.text} does not lie below ${config.url}; expected a path that starts with /`);
-    const response = await client.get(address, signal);
+    const response = await client.get(address, expected.data.within, signal);
     return probeMeasurement(expected.data, response, { at: Date.now(), query: query.text });
   }
 

@@ -2,10 +2,11 @@ import { z } from 'zod';
 import type { Measurement } from '../../core/measurement.ts';
 import type { Response } from './client.ts';
 
-/** What a probe expects: `status` any of these, the last byte within `maxLatency` ms, `contains` somewhere in the body. */
+/** What a probe expects: `status` any of these, the last byte within `maxLatency` ms, `contains` somewhere in the body; `within` ms it is waited for at most. */
 export const expectationSchema = z.strictObject({
   status: z.array(z.number().int()).min(1).default([200]),
   maxLatency: z.number().positive().optional(),
+  within: z.number().positive().optional(),
   contains: z.string().min(1).optional(),
 });
 
@@ -28,8 +29,10 @@ export function probeMeasurement(expected: Expectation, response: Response, aske
   const says = (value: 0 | 1, detail: string): Measurement => ({ kind: 'value', value, detail, ...asked });
   if (!response.ok) {
     const { reason, detail } = response.failing;
-    // Stopped by us, or more than we read: nothing was learned about the app.
-    return reason === 'other' || reason === 'too-large' ? { kind: 'error', reason, detail, ...asked } : says(0, `${reason} after ${took}: ${detail}`);
+    // Stopped by whoever asked, or more than we read: nothing was learned about the app, unless it was too slow by then.
+    const tooSlow = expected.maxLatency !== undefined && response.took > expected.maxLatency;
+    const unknown = response.stopped ? !tooSlow : reason === 'other' || reason === 'too-large';
+    return unknown ? { kind: 'error', reason, detail, ...asked } : says(0, `${reason} after ${took}: ${detail}`);
   }
   const { status, text } = response;
   if (!expected.status.includes(status)) return says(0, `status ${status} after ${took}; expected ${expected.status.join(' or ')}`);

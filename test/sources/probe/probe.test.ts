@@ -49,6 +49,25 @@ describe('the probe source', () => {
     if (m.kind === 'value') expect(m.detail).not.toBe('');
   });
 
+  const stopped: readonly (readonly [string, object, string])[] = [
+    ['without a word on how fast it must be', {}, 'error timeout'],
+    ['before it is slower than it may be', { maxLatency: 250 }, 'error timeout'],
+    ['once it is slower than it may be', { maxLatency: 50 }, 'value 0'],
+    ['later than it is waited for', { within: 50 }, 'value 0'],
+  ];
+  it.each(stopped)('says of an app that we stop asking, %s: only what it learned', async (_, more, expected) => {
+    server.behave(hangs);
+    expect(outcome(await source.measure(ask(more), AbortSignal.timeout(120)))).toBe(expected);
+  });
+
+  it('has learned nothing when the process that asks is shut down', async () => {
+    server.behave(hangs);
+    const shutDown = new AbortController();
+    const answer = source.measure(ask(), shutDown.signal);
+    shutDown.abort();
+    expect(outcome(await answer)).toBe('error other');
+  });
+
   it('asks below its base URL', async () => {
     server.behave(says(200, 'ok'));
     await source.measure(ask(), never);
