@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { LaunchEvent } from '../src/core/event.ts';
 import type { Report } from '../src/core/report.ts';
 import type { LaunchView } from '../src/core/view.ts';
+import { sweepLeftovers } from '../src/embedded/leftovers.ts';
 import { toolPath } from '../src/embedded/tools.ts';
 import { defaultExposure } from '../src/flags/registry.ts';
 import { drive } from './launch.ts';
@@ -12,7 +13,6 @@ import { openMarket, type Market } from './market.ts';
 import { openStops, ROOT, startStack, type Stack } from './stack.ts';
 import { openStory, type Story } from './story.ts';
 import { throughWeb } from './web-plan.ts';
-import { sweepLeftovers } from './leftovers.ts';
 
 const ENVIRONMENT = 'stage';
 /** 24 h are 3 s: three measurements of each gate. The windows of the queries stay as they are. */

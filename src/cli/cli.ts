@@ -51,9 +51,12 @@ export interface Cli {
 
 const interruption = new AbortController();
 
-/** Makes Ctrl-C end what waits; the process then exits 130. A second one exits at once. Commands that stop gracefully by themselves leave this out. */
+/** Whether a person has ended this process: whatever fails after that fails because of it. */
+export const wasInterrupted = (): boolean => interruption.signal.aborted;
+
+/** Makes Ctrl-C, and a terminal that is closed, end what waits; the process then exits 130. A second one exits at once. Commands that stop gracefully by themselves leave this out. */
 export function interruptible(): AbortSignal {
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
       if (interruption.signal.aborted) process.exit(EXIT.interrupted);
       interruption.abort(new Exit(EXIT.interrupted, 'interrupted'));

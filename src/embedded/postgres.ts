@@ -164,7 +164,8 @@ async function dataDirectoryAt(url: string): Promise<string | undefined> {
 }
 
 function urlOf(cluster: Cluster, port: number): string {
-  return `postgres://postgres:${cluster.password}@127.0.0.1:${port}/postgres`;
+  // It speaks no TLS, whatever PGSSLMODE asks of other servers.
+  return `postgres://postgres:${cluster.password}@127.0.0.1:${port}/postgres?sslmode=disable`;
 }
 
 function readLines(file: string): (string | undefined)[] {

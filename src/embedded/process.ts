@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -73,14 +73,20 @@ export async function startProcess(server: Launchable): Promise<ServerProcess> {
   throw new Error(`${server.name} ${what}; its log ${logFile} ends with: ${tail(logFile)}`);
 }
 
-/** Ends a process and waits until it is gone. `gone` says when a child of ours has been reaped: until then its id still exists. */
-export async function stopProcess(pid: number, signal: NodeJS.Signals, gone: () => boolean = () => false, pidFile?: string): Promise<void> {
+/** Ends a process and waits until it is gone, killing it after `within` ms (20 s). `gone` says when a child of ours has been reaped: until then its id still exists. */
+export async function stopProcess(
+  pid: number,
+  signal: NodeJS.Signals,
+  gone: () => boolean = () => false,
+  pidFile?: string,
+  within = STOP_WITHIN_MS,
+): Promise<void> {
   const over = (): boolean => gone() || !isAlive(pid);
   if (!over()) {
     send(pid, signal);
     // A frozen process hears a signal only once it goes on.
     send(pid, 'SIGCONT');
-    const deadline = Date.now() + STOP_WITHIN_MS;
+    const deadline = Date.now() + within;
     while (!over() && Date.now() < deadline) await pause(10);
     if (!over()) send(pid, 'SIGKILL');
     while (!over()) await pause(10);
@@ -104,11 +110,20 @@ export function commandLine(pid: number): string | undefined {
   return readText(`/proc/${pid}/cmdline`)?.replaceAll('\0', ' ').trim();
 }
 
-/** The id in a pid file, when such a process is alive and its command line holds `mark` (ids are used again). */
+/** The folder that a process works in; undefined when there is no such process, or this system does not tell. */
+function workingDir(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The id in a pid file, when such a process is alive and its command line or working folder holds `mark` (ids are used again). */
 export function livePid(pidFile: string, mark: string): number | undefined {
   const pid = Number(readText(pidFile)?.split('\n')[0]);
   if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return undefined;
-  return (commandLine(pid) ?? mark).includes(mark) ? pid : undefined;
+  return (commandLine(pid) ?? mark).includes(mark) || workingDir(pid)?.includes(mark) === true ? pid : undefined;
 }
 
 /** A port of 127.0.0.1 that was free a moment ago. */

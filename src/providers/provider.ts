@@ -113,4 +113,6 @@ export interface OpenContext {
   readonly databaseUrl?: string;
   /** Where the API answers, for commands that people paste. */
   readonly serverUrl?: string;
+  /** It will only be read: nothing is made or changed at opening either. */
+  readonly readOnly?: boolean;
 }

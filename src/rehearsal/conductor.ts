@@ -77,8 +77,10 @@ export interface Baton {
 const [HOUR, DAY] = [3_600_000, 86_400_000];
 /** The longest that is skipped at once, ms: while gates have a past to be looked back on, and while there are none. */
 const [STRIDE, LEAP] = [6 * HOUR, DAY];
-/** The step (ms) while the launch is under way or something is put back: attempts keep pace with the time that the promise is measured in. */
+/** The step (ms) while something is put back: attempts keep pace with the time that the promise is measured in. */
 const STEP = 3_000;
+/** The step (ms) while the launch is under way: what it is given two minutes for has half a minute of real time at least. */
+const PACE = 1_000;
 /** The shortest step (ms) while gates are looked at one by one: those that are due at nearly the same time are asked together. */
 const BEAT = 3_000;
 /** How long (real ms) news is waited for before time goes on: while the launch is under way to its next wait, and while a rollback runs. */
@@ -188,7 +190,7 @@ export function openConductor(baton: Baton): Conductor {
       }
       const baked = bakedBy(order, events);
       const isDull = mood === 'calm' && (isHeld(events) || !script.isTense(from)) && (baked === undefined || from < baked);
-      const step = isDull ? stride(order, events) : mood === 'calm' ? Math.max(ms, BEAT) : Math.min(ms, STEP);
+      const step = isDull ? stride(order, events) : mood === 'calm' ? Math.max(ms, BEAT) : Math.min(ms, mood === 'under-way' ? PACE : STEP);
       // A moment past the mark: what is due is then due.
       await skip(Math.min(step, (await nextMark(from)) + 1 - from));
       // Hands that rest between two attempts do so in real time; here they are asked again at every step.

@@ -42,14 +42,15 @@ async function readAll(provider: Readable, flags: readonly FlagRef[], signal: Ab
 
 /**
  * The flags as they stand at the config's providers: each provider is opened, read, and closed again before any rehearsal begins. What cannot be
- * read is a problem, as it would be at launch. Never writes: nothing here knows more of a provider than how to read it.
+ * read is a problem, as it would be at launch. Never writes, not even at opening: nothing here
+ * knows more of a provider than how to read it.
  */
 export async function realFlags(
   config: Config,
   flags: readonly FlagRef[],
   signal: AbortSignal,
 ): Promise<{ readonly found: readonly FoundFlag[]; readonly problems: readonly Problem[] }> {
-  const context = { log: QUIET, secret: config.secret, databaseUrl: config.flagStore.url, serverUrl: config.server.publicUrl };
+  const context = { log: QUIET, secret: config.secret, databaseUrl: config.flagStore.url, serverUrl: config.server.publicUrl, readOnly: true };
   const found: FoundFlag[] = [];
   const asked = [...Map.groupBy(flags, (flag) => flag.provider)].map(([name, own]) =>
     attempt('providers', name, signal, async (limit) => {

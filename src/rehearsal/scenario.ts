@@ -1,3 +1,5 @@
+import { defaultPolicy } from '../core/blind.ts';
+import { exposedShare } from '../core/exposed.ts';
 import type { EventKind, LaunchEvent, Outcome } from '../core/event.ts';
 import type { Gate, Millis, Plan, Stage } from '../core/plan.ts';
 import { counts } from '../core/reading.ts';
@@ -124,7 +126,7 @@ function breachOf(plan: Plan, index: number, stage: Stage): Trouble | NotApplica
 function noData(plan: Plan, index: number, stage: Stage, name: string): Scenario | NotApplicable {
   const gate = armedIn(plan, index).find(isAsked);
   if (gate === undefined) return { name, why: 'no gate is asked' };
-  const { after, then } = gate.noData;
+  const { after, then } = gate.noData ?? defaultPolicy(gate, exposedShare(plan, index));
   const gates = [{ gate: gate.id, reads: 'no-data' as const, ...middle(stage, gate), for: after + BACK_AFTER }];
   const upTo = stage.bake > 0 ? stage.id : undefined;
   if (then === 'rollback') return { ...base(name), gates, should: rolledBack(`rolled back: no data from ${gate.id} for so long is its policy`, upTo) };

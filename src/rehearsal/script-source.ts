@@ -8,7 +8,7 @@ import { gateAnswers, type Reads } from './gate-answers.ts';
 /** What a script knows of a gate at a time (ms). */
 export interface GateScript {
   readonly reads: (at: number) => Reads;
-  /** The share (0..1) that a check of the exposure expects then. */
+  /** The share (0..1) that a check of the exposure, or a comparison, expects then. */
   readonly promised: (at: number) => number | undefined;
 }
 
@@ -21,8 +21,9 @@ function answerOf(gate: Gate, script: GateScript, query: Query, at: number): Mea
   const reads = script.reads(at);
   if (reads === 'no-data') return { kind: 'no-data', reason: 'empty', detail: 'nothing came back (scripted)', ...asked };
   if (reads === 'error') return { kind: 'error', reason: 'refused', detail: 'nobody answered (scripted)', ...asked };
-  const name = measurementsOf(gate).find((own) => same(query, own))?.name;
-  const found = name === undefined ? undefined : gateAnswers(gate, reads, script.promised(at))?.[name];
+  const promised = script.promised(at);
+  const name = measurementsOf(gate, promised).find((own) => same(query, own))?.name;
+  const found = name === undefined ? undefined : gateAnswers(gate, reads, promised)?.[name];
   if (found === undefined)
     return { kind: 'error', reason: 'other', detail: `a rehearsal has no numbers for this gate (${gate.kind}) that say ${reads}`, ...asked };
   if (query.rise === undefined) return { kind: 'value', value: found.value, age: 0, ...asked };

@@ -1,5 +1,5 @@
 import type { LaunchEvent } from '../core/event.ts';
-import { promisedShare } from '../core/judges/exposure-check.ts';
+import { promisedTo } from '../core/exposed.ts';
 import type { Gate, Order } from '../core/plan.ts';
 import type { GateScript } from './script-source.ts';
 import type { Scenario, Trouble, Outage } from './scenario.ts';
@@ -35,9 +35,8 @@ export function openScript(order: Order, scenario: Scenario): Script {
     of: (gate) => ({
       reads: (at) => scenario.gates.findLast((one) => one.gate === gate.id && isOn(one, at))?.reads ?? 'healthy',
       promised: (at) => {
-        if (gate.kind !== 'exposureCheck') return undefined;
         const live = order.plan.stages.findLastIndex((stage) => (shifted.get(stage.id) ?? Infinity) <= at);
-        return promisedShare(order.plan, live, gate.flag);
+        return promisedTo(order.plan, live, gate);
       },
     }),
     isDown: (provider, at) => scenario.providers.some((one) => (one.provider === undefined || one.provider === provider) && isOn(one, at)),

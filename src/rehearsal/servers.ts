@@ -6,6 +6,7 @@ import { InternalConnectionOptionsSymbol, type InternalConnectionOptions } from 
 import { msToTs } from '@temporalio/common/lib/time.js';
 import { NativeConnection } from '@temporalio/worker';
 import pg from 'pg';
+import { dropAtOnce, sweepLeftovers } from '../embedded/leftovers.ts';
 import { startPostgres } from '../embedded/postgres.ts';
 import { freePort, startProcess } from '../embedded/process.ts';
 import { toolPath } from '../embedded/tools.ts';
@@ -33,6 +34,7 @@ export interface RehearsalDatabase {
 }
 
 const TEMPLATE = 'rehearsed';
+const PREFIX = 'gonogo-rehearsal-';
 
 /**
  * Every time that the database takes comes from `clock_timestamp()`; here a function of that name stands before Postgres' own and answers in
@@ -149,6 +151,7 @@ async function startTime(dir: string, command: string): Promise<{ readonly addre
     command,
     args: [String(port), '--enable-time-skipping'],
     dir,
+    cwd: dir,
     ready: answers,
     readyWithin: 60_000,
     stopSignal: 'SIGTERM',
@@ -164,9 +167,14 @@ export async function startServers(): Promise<RehearsalServers> {
   const tool = toolPath('temporal-test-server');
   if (tool === undefined)
     throw new MissingTool('temporal-test-server is missing; expected it in TEMPORAL_TEST_SERVER, .tools/ or on PATH. Run "npm run setup"');
+  await sweepLeftovers(PREFIX);
   const stops = stopsOf();
-  const dir = mkdtempSync(path.join(os.tmpdir(), `gonogo-rehearsal-${process.pid}-`));
+  const dir = mkdtempSync(path.join(os.tmpdir(), `${PREFIX}${process.pid}-`));
+  // A second Ctrl-C, or whatever else ends the program before it has cleaned up.
+  const drop = (): void => dropAtOnce(dir);
+  process.once('exit', drop);
   stops.add(() => {
+    process.off('exit', drop);
     rmSync(dir, { recursive: true, force: true });
     return undefined;
   });
@@ -187,10 +195,11 @@ export async function startServers(): Promise<RehearsalServers> {
     if (postgres.status === 'rejected') throw postgres.reason;
     if (temporal.status === 'rejected') throw temporal.reason;
     const { address } = temporal.value;
-    const connection = await Connection.connect({ address });
+    // Without the SDK's retries: one that falls due after the channel was closed throws where nobody can catch it.
+    const connection = await Connection.connect({ address, interceptors: [] });
     stops.add(() => connection.close());
     // A connection of its own: a call that is kept waiting must be in nobody's way.
-    const options: InternalConnectionOptions = { address, [InternalConnectionOptionsSymbol]: { supportsTestService: true } };
+    const options: InternalConnectionOptions = { address, interceptors: [], [InternalConnectionOptionsSymbol]: { supportsTestService: true } };
     const timing = await Connection.connect(options);
     stops.add(() => timing.close());
     const native = await NativeConnection.connect({ address });

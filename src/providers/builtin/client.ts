@@ -8,5 +8,5 @@ export function connect(config: BuiltinConfig, context: OpenContext): Promise<Fl
   const url = config.database === undefined ? context.databaseUrl : context.secret(config.database);
   if (url === undefined)
     throw new Terminal('config', `providers.${context.instance}: database is missing; expected a reference to a Postgres URL, e.g. \${FLAGS_DATABASE_URL}`);
-  return openFlagStore(url, { log: context.log, patient: true });
+  return openFlagStore(url, { log: context.log, patient: true, ...(context.readOnly === true ? { migrate: false, primed: 0 } : {}) });
 }

@@ -1,7 +1,10 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import pg from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
+import { isAlive } from '../../../src/embedded/process.ts';
+import { freshDatabase } from '../../support/database.ts';
 import { hasTool } from '../../support/servers/require-tool.ts';
 import { until } from '../../support/until.ts';
 import { runCli, startCli } from '../run.ts';
@@ -12,6 +15,25 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 /** Folders of rehearsals of one process. */
 const folders = (pid: number): readonly string[] => readdirSync(os.tmpdir()).filter((name) => name.startsWith(`gonogo-rehearsal-${pid}-`));
+
+/** Process ids of the servers of one process' rehearsal. */
+const serversOf = (pid: number): readonly number[] => [
+  ...new Set(folders(pid).flatMap((name) => globSync(path.join(os.tmpdir(), name, '**/*.pid')).map((file) => Number.parseInt(readFileSync(file, 'utf8'), 10)))),
+];
+
+async function tablesOf(url: string): Promise<readonly string[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ name: string }>(
+      `select n.nspname || '.' || c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+       where n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'`,
+    );
+    return rows.map((row) => row.name);
+  } finally {
+    await client.end();
+  }
+}
 
 describe('gonogo rehearse, before anything is started', () => {
   it.each([
@@ -64,12 +86,49 @@ describe.skipIf(!hasTool('temporal-test-server'))('gonogo rehearse', () => {
     expect(ran.code).toBe(3);
   }, 60_000);
 
-  it('ends at Ctrl-C with 130, its servers gone and its folder removed', async () => {
-    const running = startCli([...PLAN, '--all']);
-    await until('the first scenario is over', () => folders(running.pid).length > 0 && running.stderr().includes('healthy'), 60_000);
-    running.signal('SIGINT');
-    const ran = await running.done;
-    expect(ran.code).toBe(130);
-    expect(folders(running.pid)).toEqual([]);
-  }, 90_000);
+  it.each([
+    ['Ctrl-C', ['SIGINT']],
+    ['a second Ctrl-C', ['SIGINT', 'SIGINT']],
+    ['a terminal that is closed', ['SIGHUP']],
+  ] as const)(
+    'ends at %s with 130, its servers gone and its folder removed',
+    async (_, signals) => {
+      const running = startCli([...PLAN, '--all']);
+      await until('the first scenario is over', () => folders(running.pid).length > 0 && running.stderr().includes('healthy'), 60_000);
+      const servers = serversOf(running.pid);
+      expect(servers).toHaveLength(2);
+      for (const signal of signals) running.signal(signal);
+      const ran = await running.done;
+      expect([ran.code, ran.stderr.replaceAll(/^✓.*\n/gm, '')]).toEqual([130, '']);
+      expect(folders(running.pid)).toEqual([]);
+      await until('its servers are gone', () => !servers.some(isAlive));
+    },
+    90_000,
+  );
+
+  it('killed, it leaves nothing that the next one does not clear away', async () => {
+    const killed = startCli([...PLAN, '--all']);
+    await until('the first scenario is over', () => folders(killed.pid).length > 0 && killed.stderr().includes('healthy'), 60_000);
+    const servers = serversOf(killed.pid);
+    killed.signal('SIGKILL');
+    await killed.done;
+    expect((await runCli([...PLAN, '--scenario', 'breach:1'])).code).toBe(0);
+    expect(folders(killed.pid)).toEqual([]);
+    expect(servers.filter(isAlive)).toEqual([]);
+  }, 120_000);
+
+  it('writes nothing at the flags it reads, not even the tables of a store that is not there yet', async () => {
+    const database = await freshDatabase();
+    try {
+      const file = path.join(dir, 'gonogo.yaml');
+      writeFileSync(file, "database: { url: '${REAL_DATABASE}' }\nproviders:\n  prod: { kind: builtin }\n  builtin: { kind: builtin }\n");
+      const ran = await runCli(['--config', file, ...PLAN.filter((word) => word !== '--defaults'), '--registry', path.resolve('plans/flags.yaml')], {
+        env: { REAL_DATABASE: database.url },
+      });
+      expect([ran.code, ran.stderr]).toEqual([75, expect.stringContaining('no flag')]);
+      expect(await tablesOf(database.url)).toEqual([]);
+    } finally {
+      await database.drop();
+    }
+  }, 60_000);
 });

@@ -1,0 +1,34 @@
+import { globSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { isAlive, livePid, stopProcess } from './process.ts';
+
+/** Ends the servers of programs that were killed, and removes their temporary folders: those named `<prefix><process id of the owner>-...`. */
+export async function sweepLeftovers(prefix: string): Promise<void> {
+  for (const name of readdirSync(os.tmpdir()).filter((entry) => entry.startsWith(prefix))) {
+    const owner = Number(/^\d+(?=-)/.exec(name.slice(prefix.length))?.[0]);
+    if (!Number.isInteger(owner) || isAlive(owner)) continue;
+    const dir = path.join(os.tmpdir(), name);
+    for (const file of globSync('**/*.pid', { cwd: dir })) {
+      // It must name this folder or work in it: the id may be another program's by now.
+      const pid = livePid(path.join(dir, file), dir);
+      if (pid !== undefined) await stopProcess(pid, 'SIGQUIT', undefined, undefined, 2_000);
+    }
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** Ends every server of a folder at once, without waiting, and removes it: for a program that has no time left. */
+export function dropAtOnce(dir: string): void {
+  for (const file of globSync('**/*.pid', { cwd: dir })) {
+    const pid = Number(readFileSync(path.join(dir, file), 'utf8').split('\n')[0]);
+    // Postgres (its own file is postmaster.pid) ends at once at SIGQUIT and gives its memory back; nobody else needs a farewell.
+    const signal = ['postgres.pid', 'postmaster.pid'].includes(path.basename(file)) ? 'SIGQUIT' : 'SIGKILL';
+    try {
+      if (pid > 0) process.kill(pid, signal);
+    } catch {
+      // Gone already.
+    }
+  }
+  rmSync(dir, { recursive: true, force: true });
+}
