@@ -68,6 +68,15 @@ module.exports = {
     ]),
     only('a-source-knows-its-own-folder', '^src/sources/[^/]+/', ['src/sources/', 'src/providers/provider.ts', 'src/core/', 'src/http.ts']),
     only('a-notifier-knows-its-own-folder', '^src/notifiers/[^/]+/', ['src/notifiers/', 'src/core/', 'src/http.ts']),
+    only('backtest-reads-sources-and-the-law', '^src/backtest/', [
+      'src/backtest/',
+      'src/core/',
+      'src/sources/(source|index)',
+      'src/config.ts',
+      'src/open-house.ts',
+      'src/redact.ts',
+      'src/http.ts',
+    ]),
     {
       name: 'server-and-cli-never-a-provider',
       severity: 'error',

@@ -1,8 +1,9 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, Option } from 'commander';
-import { FORMATS, interruptible } from './cli.ts';
+import { FORMATS, interruptible, wasInterrupted } from './cli.ts';
 import { EXIT, Exit } from './exit.ts';
+import { backtest } from './verbs/backtest.ts';
 import { check } from './verbs/check.ts';
 import { completion } from './verbs/completion.ts';
 import { conclude } from './verbs/conclude.ts';
@@ -33,6 +34,7 @@ const VERBS = [
   check,
   explain,
   rehearse,
+  backtest,
   launch,
   list,
   show,
@@ -90,7 +92,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   try {
     await build().parseAsync([...argv], { from: 'user' });
   } catch (error) {
-    process.exitCode = explainFailure(error);
+    process.exitCode = wasInterrupted() ? EXIT.interrupted : explainFailure(error);
   }
 }
 
