@@ -1,4 +1,5 @@
-import type { Millis } from './plan.ts';
+import type { Millis, Plan, Stage } from './plan.ts';
+import { WATCH } from './state.ts';
 
 /** What the bake clock knows of one armed gate: how often it is asked, and its measurements in any order. */
 export interface ArmedGate {
@@ -45,4 +46,18 @@ function common(a: readonly Span[], b: readonly Span[]): readonly Span[] {
 export function earn(from: number, to: number, armed: readonly ArmedGate[]): Millis {
   const whole: readonly Span[] = from < to ? [{ from, to }] : [];
   return armed.reduce((spans, gate) => common(spans, healthy(gate)), whole).reduce((sum, span) => sum + span.to - span.from, 0);
+}
+
+/** The shortest time that a stage without a `maxBake` may take to decide, ms: one that bakes for a moment has looks to come. */
+const LEAST = 600_000;
+
+/** How long (ms) after its shift a stage may be undecided before a person is called: its `maxBake`, else twice its bake, and ten minutes at least. */
+export function maxBakeOf(stage: Pick<Stage, 'bake' | 'maxBake'>): Millis {
+  return stage.maxBake ?? Math.max(2 * stage.bake, LEAST);
+}
+
+/** The bake of a stage, or of the watch after the last one, and the longest that it may take; undefined of a stage that the plan has not. */
+export function bakeOf(plan: Plan, stage: string): { readonly bake: Millis; readonly maxBake: Millis } | undefined {
+  const found = stage === WATCH ? { bake: plan.watch } : plan.stages.find((one) => one.id === stage);
+  return found === undefined ? undefined : { bake: found.bake, maxBake: maxBakeOf(found) };
 }

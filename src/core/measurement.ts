@@ -29,7 +29,7 @@ export interface Value extends Asked {
   readonly buckets?: readonly Bucket[];
   /** The two sides of a comparison; of a gate that looks at one side only, that one. */
   readonly counts?: RateBatch;
-  /** The share (0..1) that should see the flag, as the live stages set it. */
+  /** The share (0..1) that should be among the exposed, as the live stages set it. */
   readonly promised?: number;
 }
 
@@ -38,6 +38,9 @@ export interface NoData extends Asked {
   readonly kind: 'no-data';
   readonly reason: 'empty' | 'nan' | 'infinite' | 'stale' | 'no-traffic';
   readonly detail: string;
+  /** The exposed of a comparison had traffic, and of the rest there was nothing. */
+  readonly missing?: 'rest';
+  readonly promised?: number;
 }
 
 /** We could not look. */

@@ -23,8 +23,9 @@ interface GateBase {
   readonly every: Millis;
   /** How long a breach must last before it counts; 0 is at once. */
   readonly for: Millis;
-  readonly noData: Policy;
-  readonly error: Policy;
+  /** What is done when the source has nothing to say, and when it cannot be asked; by the share of users exposed (exposed.ts) where absent. */
+  readonly noData?: Policy;
+  readonly error?: Policy;
 }
 
 /** One number against one bound. `samples` is a query that counts what the number was drawn from. */
@@ -85,6 +86,8 @@ export interface Comparison extends GateBase {
   /** The gate's part of the launch's budget of false alarms. */
   readonly alpha: number;
   readonly alive?: string;
+  /** The flag by which exposed and rest are told apart; where absent, all that the stages listing the gate set. */
+  readonly flag?: string;
 }
 
 /** How many went wrong of how many: of requests, as running counts. */
@@ -199,6 +202,8 @@ export interface Stage {
   readonly signOff: readonly SignOffRule[];
   readonly set: readonly FlagChange[];
   readonly bake: Millis;
+  /** So long after the shift a stage that is still undecided is held for a person; absent: see bake.ts. */
+  readonly maxBake?: Millis;
   /** Ids of the gates that arm when this stage shifts. */
   readonly gates: readonly string[];
   readonly onRollback?: { readonly scope: 'stage'; readonly set: readonly FlagChange[] };

@@ -1,3 +1,4 @@
+import { silentAfter } from './deadlines.ts';
 import type { Measurement, Series } from './measurement.ts';
 import type { Gate } from './plan.ts';
 import { sides, slowSides } from './sides.ts';
@@ -18,8 +19,11 @@ export interface GateQuery {
 /** The answers to a gate's queries, by name. */
 export type Answers = Readonly<Partial<Record<GateQuery['name'], Measurement>>>;
 
-/** What a gate asks of its source, all at once; nothing where it only listens (an alert without a source). */
-export function measurementsOf(gate: Gate): readonly GateQuery[] {
+/**
+ * What a gate asks of its source, all at once; nothing where it only listens (an alert without a source). `promised` is the share
+ * (0..1) that should be among the exposed of a comparison: where that is everyone, the rest may end, and no longer vouches for them.
+ */
+export function measurementsOf(gate: Gate, promised?: number): readonly GateQuery[] {
   switch (gate.kind) {
     case 'threshold': {
       const alive = gate.alive === undefined ? {} : { alive: gate.alive };
@@ -37,16 +41,17 @@ export function measurementsOf(gate: Gate): readonly GateQuery[] {
     case 'probe': {
       const latency = gate.maxLatency === undefined ? {} : { maxLatency: gate.maxLatency };
       const body = gate.contains === undefined ? {} : { contains: gate.contains };
-      return [{ name: 'value', text: gate.path, with: { status: gate.status, ...latency, ...body } }];
+      return [{ name: 'value', text: gate.path, with: { status: gate.status, within: silentAfter(gate), ...latency, ...body } }];
     }
     case 'alert':
       return gate.source === undefined ? [] : [{ name: 'alerts', text: '', with: { alerts: gate.labels } }];
     case 'compareRate': {
       const alive = gate.alive === undefined ? {} : { alive: gate.alive };
       // Nothing bad yet is often no series yet: the traffic beside it vouches for 0.
+      const both = promised !== 1;
       return [
         { name: 'exposedBad', text: gate.exposed.bad, ...alive, rises: 'counter', with: { beside: gate.exposed.total } },
-        { name: 'exposed', text: gate.exposed.total, ...alive, rises: 'counter', with: { beside: gate.rest.total } },
+        { name: 'exposed', text: gate.exposed.total, ...alive, rises: 'counter', ...(both ? { with: { beside: gate.rest.total } } : {}) },
         { name: 'restBad', text: gate.rest.bad, ...alive, rises: 'counter', with: { beside: gate.rest.total } },
         { name: 'rest', text: gate.rest.total, ...alive, rises: 'counter' },
       ];

@@ -11,7 +11,12 @@ export function sides(of: 'requests' | 'users', answers: Readonly<Partial<Record
   const query = given.map(([, answer]) => answer.query).join(' ; ');
   const at = Math.max(...given.map(([, answer]) => answer.at));
   const wrong = given.find(([, answer]) => answer.kind === 'error') ?? given.find(([, answer]) => answer.kind === 'no-data');
-  if (wrong !== undefined && wrong[1].kind !== 'value') return { ...wrong[1], at, query, detail: `${wrong[0]}: ${wrong[1].detail}` };
+  if (wrong !== undefined && wrong[1].kind !== 'value') {
+    const said = { ...wrong[1], at, query, detail: `${wrong[0]}: ${wrong[1].detail}` };
+    const { exposed, exposedBad = exposed } = answers;
+    const served = exposed?.kind === 'value' && exposed.value > 0 && exposedBad?.kind === 'value';
+    return said.kind === 'no-data' && served ? { ...said, missing: 'rest' } : said;
+  }
   const values = given.flatMap(([name, answer]) => (answer.kind === 'value' ? [[name, answer] as const] : []));
   const malformed = (detail: string): Measurement => ({ kind: 'error', reason: 'malformed', at, query, detail });
   const negative = values.find(([, answer]) => !(answer.value >= 0));

@@ -1,5 +1,6 @@
 import { formatDuration } from '../core/duration.ts';
 import type { Millis, Plan, Stage } from '../core/plan.ts';
+import { checkGates } from './check-gates.ts';
 import { environmentsOf, type Registry } from '../flags/registry.ts';
 import { checkFlags } from './check-flags.ts';
 import { NOWHERE, spell, type Complain, type Path, type Places, type Problem } from './problem.ts';
@@ -16,6 +17,7 @@ export function checkPlan(plan: Plan, registry: Registry, environment?: string, 
     if (!found.has(said)) found.set(said, { code: 'refused', path: spell(path), ...places.value(path), message: said, hint });
   };
   checkNames(plan, complain);
+  checkGates(plan, complain);
   checkTimes(plan, complain);
   plan.stages.forEach((stage, index) => checkPeople(stage, ['stages', index], complain));
   if (environment !== undefined && plan.environments.length > 0 && !plan.environments.includes(environment)) {
@@ -72,10 +74,6 @@ function checkNames(plan: Plan, complain: Complain): void {
     });
   });
   for (const id of known) if (!used.has(id)) complain(['gates', id], 'is listed by no stage, so it would never be asked', 'list it in a stage, or take it out');
-  const set = new Set(plan.stages.flatMap((stage) => stage.set.map((change) => change.flag)));
-  for (const gate of plan.gates)
-    if (gate.kind === 'exposureCheck' && !set.has(gate.flag))
-      complain(['gates', gate.id, 'flag'], `is ${gate.flag}, whose share no stage sets`, `name one of ${[...set].join(', ')}`);
 }
 
 function checkTimes(plan: Plan, complain: Complain): void {
@@ -83,10 +81,16 @@ function checkTimes(plan: Plan, complain: Complain): void {
   let sum: Millis = plan.watch;
   let armed = 0;
   plan.stages.forEach((stage, at) => {
-    sum += stage.bake;
+    sum += stage.maxBake ?? stage.bake;
     armed += stage.gates.length;
     if (stage.bake > plan.maxDuration)
       complain(['stages', at, 'bake'], `is ${formatDuration(stage.bake)}; the whole launch may take ${limit}`, 'shorten it, or raise maxDuration');
+    if (stage.maxBake !== undefined && stage.maxBake < stage.bake)
+      complain(
+        ['stages', at, 'maxBake'],
+        `is ${formatDuration(stage.maxBake)}, and the bake alone takes ${formatDuration(stage.bake)}`,
+        'write the bake or more: undecided at its end, the stage bakes on so long',
+      );
     if (stage.bake > 0 && armed === 0)
       complain(['stages', at, 'bake'], 'is watched by no gate', 'no evidence is never a go: list a gate in this stage or an earlier one');
     if (stage.onRollback !== undefined && stage.gates.length === 0)
@@ -95,7 +99,11 @@ function checkTimes(plan: Plan, complain: Complain): void {
   if (plan.watch > 0 && armed === 0)
     complain(['watch'], `is ${formatDuration(plan.watch)} with no gate to watch`, 'list a gate in a stage, or write watch: 0s');
   if (sum > plan.maxDuration && plan.stages.every((stage) => stage.bake <= plan.maxDuration)) {
-    complain(['maxDuration'], `is ${limit}; the bakes and the watch alone take ${formatDuration(sum)}`, 'raise it, and leave time for people');
+    complain(
+      ['maxDuration'],
+      `is ${limit}; the bakes${plan.stages.some((stage) => stage.maxBake !== undefined) ? ', at their longest,' : ''} and the watch alone take ${formatDuration(sum)}`,
+      'raise it, and leave time for people',
+    );
   }
 }
 

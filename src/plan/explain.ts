@@ -1,6 +1,10 @@
 import { formatDuration } from '../core/duration.ts';
 import { sameExposure, type Exposure } from '../core/exposure.ts';
-import type { CompareGate, Bound, ChecklistItem, FlagChange, Gate, Plan, SignOffRule, Stage } from '../core/plan.ts';
+import { defaultPolicy } from '../core/blind.ts';
+import { maxBakeOf } from '../core/bake.ts';
+import { exposedShare } from '../core/exposed.ts';
+import { measurementsOf } from '../core/query.ts';
+import type { CompareGate, Bound, ChecklistItem, FlagChange, Gate, Plan, Policy, SignOffRule, Stage } from '../core/plan.ts';
 import { defaultExposure, type Registry } from '../flags/registry.ts';
 import { effective, inWords } from './check-flags.ts';
 import { environmentsFor } from './check.ts';
@@ -55,7 +59,12 @@ function tellStage(
   told.push(`Then ${both(stage.set.map((change) => move(change, registry, places, standing)))}.`);
   const gates = plan.gates.filter((gate) => stage.gates.includes(gate.id));
   if (gates.length > 0) told.push(`From then on it asks: ${gates.map(tellGate).join('; ')}.`);
-  if (stage.bake > 0) told.push(`It must stay healthy for ${formatDuration(stage.bake)}; only minutes with fresh, healthy data count.`);
+  const armed = plan.gates.filter((gate) => plan.stages.slice(0, index + 1).some((one) => one.gates.includes(gate.id)) && measurementsOf(gate).length > 0);
+  if (stage.bake > 0) {
+    const longest = armed.some(needsEnough) ? ` Still undecided ${formatDuration(maxBakeOf(stage))} after its shift, it waits for a person.` : '';
+    told.push(`It must stay healthy for ${formatDuration(stage.bake)}; only minutes with fresh, healthy data count.${longest}`);
+  }
+  if (armed.length > 0) told.push(...tellBlind(armed, plan, index));
   if (stage.onRollback !== undefined) {
     const fallback = stage.onRollback.set.map((change) => `${change.flag} is set to ${inWords(change.to)}`);
     told.push(
@@ -75,6 +84,29 @@ function move(change: FlagChange, registry: Registry, places: readonly string[],
   const to = entry === undefined || place === undefined ? change.to : effective(change.to, entry, place);
   standing.set(change.flag, to);
   return `${change.flag} goes ${known ? `from ${inWords(first)} ` : ''}to ${inWords(change.to)}${change.narrows ? ' (fewer than before, on purpose)' : ''}`;
+}
+
+/** Whether a gate may be without an answer although it has data: it needs so many samples, or a proof. */
+function needsEnough(gate: Gate): boolean {
+  return ('minSamples' in gate && gate.minSamples > 0) || 'maxRatio' in gate;
+}
+
+const THEN: Record<Policy['then'], string> = { hold: 'it waits for a person', rollback: 'it is rolled back', page: 'a person is paged' };
+
+/** What happens when the gates that are armed cannot see, by what the plan says and by how many are exposed. */
+function tellBlind(armed: readonly Gate[], plan: Plan, index: number): string[] {
+  const share = exposedShare(plan, index);
+  const who = ` (${Number((100 * share).toFixed(3))} % of the users exposed)`;
+  const said = new Map<string, string[]>();
+  for (const gate of armed) {
+    const [noData, error] = [gate.noData, gate.error].map((own) => {
+      const { after, then } = own ?? defaultPolicy(gate, share);
+      return `${THEN[then]} after ${formatDuration(after)}${own === undefined ? who : ''}`;
+    });
+    const text = noData === error ? `Without data, or with errors only, ${noData ?? ''}` : `Without data ${noData ?? ''}, with errors only ${error ?? ''}`;
+    said.set(text, [...(said.get(text) ?? []), gate.id]);
+  }
+  return [...said].map(([text, ids]) => (said.size === 1 ? `${text}.` : `${text}: ${both(ids)}.`));
 }
 
 function tellGate(gate: Gate): string {

@@ -1,8 +1,6 @@
 import { z } from 'zod';
-import type { Bound, Gate, Policy } from '../core/plan.ts';
+import type { Bound, Gate } from '../core/plan.ts';
 import { duration, fields, nameForm, prose, say, word } from './forms.ts';
-
-const DEFAULT_POLICY: Policy = { after: 600_000, then: 'hold' };
 
 /** The name of a source in the config. */
 export const sourceForm = nameForm('the name of a source in the config');
@@ -54,7 +52,7 @@ const policyForm = (what: string) =>
     then: z.enum(['hold', 'rollback', 'page'], { error: 'hold, rollback or page' }).describe('What to do then.'),
   })
     .optional()
-    .describe(`What to do when ${what}; after 10m hold, when left out.`);
+    .describe(`What to do when ${what}; when left out: after 5m rollback while more than half of the users are exposed, else after 10m hold.`);
 
 /** A query in the words of its source. */
 export const queryForm = (what: string) => prose(`a query in the words of its source: ${what}`, 4000);
@@ -89,8 +87,8 @@ export function base(given: Common) {
     ...(given.title === undefined ? {} : { title: given.title }),
     every: given.every ?? 15_000,
     for: given.for ?? 0,
-    noData: given.noData ?? DEFAULT_POLICY,
-    error: given.error ?? DEFAULT_POLICY,
+    ...(given.noData === undefined ? {} : { noData: given.noData }),
+    ...(given.error === undefined ? {} : { error: given.error }),
   };
 }
 

@@ -40,7 +40,7 @@ export function hashOf({ plan, flags, environment }: Omit<Order, 'hash'>): strin
 }
 
 /**
- * The plan `times` as fast, for a demo: bakes, watch and `for` are divided (to whole milliseconds, never to
+ * The plan `times` as fast, for a demo: bakes and their limits, watch and `for` are divided (to whole milliseconds, never to
  * nothing), `every` never under a second; the policies' times stay, since sped up they would act on the first missing answer. Pure. Throws RangeError under 1.
  */
 export function speedUp(plan: Plan, times: number): Plan {
@@ -55,6 +55,6 @@ export function speedUp(plan: Plan, times: number): Plan {
       every: Math.max(1000, faster(gate.every)),
       for: faster(gate.for),
     })),
-    stages: plan.stages.map((stage) => ({ ...stage, bake: faster(stage.bake) })),
+    stages: plan.stages.map((stage) => ({ ...stage, bake: faster(stage.bake), ...(stage.maxBake === undefined ? {} : { maxBake: faster(stage.maxBake) }) })),
   };
 }

@@ -68,6 +68,9 @@ const stageForm = fields('a stage', {
     .min(1, { error: 'at least one change' })
     .describe('What this stage does.'),
   bake: duration().optional().describe('How long it must then stay healthy; 0s when left out.'),
+  maxBake: duration()
+    .optional()
+    .describe('How long after its shift it may be undecided before a person is asked; twice its bake, and 10m at least, when left out.'),
   gates: list(idForm, 'a list of gate ids', 50).optional().describe('Gates that arm with this stage and stay armed to the end.'),
   onRollback: fields('onRollback', {
     scope: z.literal('stage', { error: 'stage (the whole launch goes back when onRollback is left out)' }).describe('Only the flags of this stage go back.'),
@@ -82,6 +85,7 @@ const stageForm = fields('a stage', {
   signOff: given.signOff ?? [],
   set: given.set,
   bake: given.bake ?? 0,
+  ...(given.maxBake === undefined ? {} : { maxBake: given.maxBake }),
   gates: given.gates ?? [],
   ...(given.onRollback === undefined ? {} : { onRollback: { scope: 'stage' as const, set: given.onRollback.set ?? [] } }),
 }));

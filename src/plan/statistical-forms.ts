@@ -19,6 +19,7 @@ const comparison = {
   minSamples: minSamples.describe('A go needs so many on either side; 1000 when left out, 0 with maxRatio.'),
   maxRatio: ratioForm.optional().describe('A go needs proof that the exposed do not go wrong so many times as often as the rest.'),
   alive: aliveForm,
+  flag: flagKeyForm.optional().describe('The flag by which exposed and rest are told apart; all that the stages listing the gate set, when left out.'),
   ...asked,
 };
 
@@ -40,6 +41,7 @@ function compared(given: Compared, context: z.RefinementCtx): Omit<Comparison, '
     ...(maxRatio === undefined ? {} : { maxRatio }),
     alpha: 0,
     ...(given.alive === undefined ? {} : { alive: given.alive }),
+    ...(given.flag === undefined ? {} : { flag: given.flag }),
     ...base(given),
   };
 }

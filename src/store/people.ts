@@ -255,15 +255,42 @@ export async function hold(
 ): Promise<Appended | undefined> {
   return act(store, launchId, async (tx, launch) => {
     await refuseWhileRollingBack(tx, launch.id);
-    const { held } = await tx.selectFrom('launch').select('held').where('id', '=', launch.id).executeTakeFirstOrThrow();
-    if (held !== null) return undefined;
-    const standing: Hold = { reason, cause, by, at };
-    await tx
-      .updateTable('launch')
-      .set({ held: JSON.stringify(standing) })
-      .where('id', '=', launch.id)
-      .execute();
-    return appendEvent(tx, launch.id, `held:${launch.lastSeq}`, { kind: 'held', at, by, reason, cause }, await stateNow(tx, launch.id));
+    return holdNow(tx, launch.id, `held:${launch.lastSeq}`, { by, at, reason, cause });
+  });
+}
+
+async function holdNow(
+  tx: Db,
+  launch: string,
+  key: string,
+  standing: Hold & { readonly cause: Extract<LaunchEvent, { kind: 'held' }>['cause'] },
+): Promise<Appended | undefined> {
+  const { held } = await tx.selectFrom('launch').select('held').where('id', '=', launch).executeTakeFirstOrThrow();
+  if (held !== null) return undefined;
+  await tx
+    .updateTable('launch')
+    .set({ held: JSON.stringify(standing) })
+    .where('id', '=', launch)
+    .execute();
+  const { at, by, reason, cause } = standing;
+  return appendEvent(tx, launch, key, { kind: 'held', at, by, reason, cause }, await stateNow(tx, launch));
+}
+
+/** Holds a launch whose live stage is undecided; not again (undefined) within `again` ms after a person has let it bake on. Throws Refusal. */
+export async function holdUndecided(store: Store, launchId: string, stage: string, at: string, reason: string, again: number): Promise<Appended | undefined> {
+  return act(store, launchId, async (tx, launch) => {
+    await refuseWhileRollingBack(tx, launch.id);
+    const key = `held:undecided:${stage}:`;
+    const holds = await tx.selectFrom('event').select('seq').where('launch', '=', launch.id).where('key', 'like', `${key}%`).orderBy('seq', 'desc').execute();
+    const resumed = tx
+      .selectFrom('event')
+      .select('at')
+      .where('launch', '=', launch.id)
+      .where('kind', '=', 'resumed')
+      .where('seq', '>', holds[0]?.seq ?? 0);
+    const on = holds.length === 0 ? undefined : await resumed.orderBy('seq').limit(1).executeTakeFirst();
+    if (on !== undefined && Date.parse(at) - on.at.getTime() < again) return undefined;
+    return holdNow(tx, launch.id, `${key}${holds.length + 1}`, { by: 'gonogo', at, reason, cause: 'gate' });
   });
 }
 

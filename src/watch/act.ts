@@ -1,8 +1,9 @@
 import { WATCH } from '../core/state.ts';
 import type { Cause, LaunchEvent, Scope } from '../core/event.ts';
+import { lookWithin } from '../core/deadlines.ts';
 import type { GateAct } from '../core/gate.ts';
-import { promisedShare } from '../core/judges/exposure-check.ts';
-import type { Gate, Order } from '../core/plan.ts';
+import { exposedShare, promisedTo } from '../core/exposed.ts';
+import type { Gate, Order, Plan } from '../core/plan.ts';
 import { appendEvent } from '../store/events.ts';
 import { page } from '../store/launches.ts';
 import { hold } from '../store/people.ts';
@@ -22,7 +23,7 @@ function scopeOfBreach(order: Order, stages: WatchState['stages'], gate: string)
   return stage?.onRollback?.scope === 'stage' && stage.gates.includes(gate) ? { kind: 'stage', stage: stage.id } : { kind: 'launch' };
 }
 
-/** Arms the gates of every stage that is live or was; a stage's gates stay armed to the end. While gates rest after a stage rollback, none is asked. */
+/** Arms the gates of every stage from its first flag that has moved; a stage's gates stay armed to the end. While gates rest after a stage rollback, none is asked. */
 export function arm(watch: Watch, now: number, left: ReadonlyMap<string, { armedAt: number; state: unknown }>): void {
   const rest = restUntil(watch);
   if (rest !== undefined && now < rest) {
@@ -34,14 +35,15 @@ export function arm(watch: Watch, now: number, left: ReadonlyMap<string, { armed
     watch.rested = true;
   }
   for (const stage of watch.state.stages) {
-    if (stage.shiftedAt === undefined) continue;
+    const movedAt = stage.shiftedAt ?? (stage.moved === true ? now : undefined);
+    if (movedAt === undefined) continue;
     const planned = watch.order.plan.stages.find((one) => one.id === stage.stage);
     for (const id of planned?.gates ?? []) {
       const gate = watch.order.plan.gates.find((one) => one.id === id);
       if (gate === undefined || watch.gates.has(id)) continue;
       const kept = left.get(id);
       const usable = rest === undefined || (kept !== undefined && kept.armedAt >= rest);
-      const armedAt = rest ?? stage.shiftedAt;
+      const armedAt = rest ?? movedAt;
       watch.gates.set(id, watchGate(gate, usable ? (kept?.armedAt ?? armedAt) : armedAt, usable ? (kept?.state as GateWatch['state'] | undefined) : undefined));
     }
   }
@@ -51,14 +53,33 @@ function restUntil(watch: Watch): number | undefined {
   return watch.state.held?.fallback === true ? Date.parse(watch.state.held.at) + REST : undefined;
 }
 
-/** The share of the gate's flag as the stages have set it that have shifted so far; for a gate that checks an exposure. */
-function promiseOf(order: Order, stages: WatchState['stages'], gate: Gate): number | undefined {
-  if (gate.kind !== 'exposureCheck') return undefined;
-  const shifted = new Set(stages.flatMap((one) => (one.shiftedAt === undefined ? [] : [one.stage])));
-  return promisedShare(
-    order.plan,
-    order.plan.stages.findLastIndex((stage) => shifted.has(stage.id)),
-    gate.flag,
+/** Whether the flag of a check of the exposure is just being changed: some of its users have the new share, and some the old. */
+function isMoving(plan: Plan, state: WatchState, gate: Gate): boolean {
+  if (gate.kind !== 'exposureCheck') return false;
+  const moving = new Set(state.stages.flatMap((one) => (one.phase === 'shifting' ? [one.stage] : [])));
+  return plan.stages.some((stage) => moving.has(stage.id) && stage.set.some((change) => change.flag === gate.flag));
+}
+
+/** Tells a gate how many are exposed, by the stages that have shifted: what its answers are held against, and what being blind means. */
+export function tellShares({ order, state }: Pick<Watch, 'order' | 'state'>, gate: GateWatch): void {
+  const { plan } = order;
+  const newest = (counted: (one: WatchState['stages'][number]) => boolean): number => {
+    const ids = new Set(state.stages.flatMap((one) => (counted(one) ? [one.stage] : [])));
+    return plan.stages.findLastIndex((stage) => ids.has(stage.id));
+  };
+  gate.promised = isMoving(plan, state, gate.gate)
+    ? undefined
+    : promisedTo(
+        plan,
+        newest((one) => one.shiftedAt !== undefined),
+        gate.gate,
+      );
+  // Whoever a shift under way is for may see it already; who was rolled back with their stage does not, once that is proven.
+  const back = new Set(state.requests.flatMap((one) => (one.proven && one.scope.startsWith('stage:') ? [one.scope.slice('stage:'.length)] : [])));
+  gate.exposed = exposedShare(
+    plan,
+    newest((one) => one.shiftedAt !== undefined || one.phase === 'shifting'),
+    back,
   );
 }
 
@@ -74,8 +95,8 @@ export async function look(watch: Watch, gate: GateWatch, now: number): Promise<
   const source = house.sources.get(gate.gate.source ?? '');
   gate.due = now + gate.gate.every;
   if (source === undefined) return undefined;
-  gate.promised = promiseOf(watch.order, watch.state.stages, gate.gate);
-  const looked = await lookAtGate(house, gate, source, AbortSignal.timeout(Math.min(8_000, Math.max(1_000, gate.gate.every))));
+  tellShares(watch, gate);
+  const looked = await lookAtGate(house, gate, source, AbortSignal.timeout(lookWithin(gate.gate)));
   const servedAt = await house.clock.now();
   const { act } = looked;
   if (act !== undefined) {

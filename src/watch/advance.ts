@@ -1,5 +1,5 @@
 import { WATCH } from '../core/state.ts';
-import { earn } from '../core/bake.ts';
+import { bakeOf, earn } from '../core/bake.ts';
 import type { GateRecord, LaunchEvent } from '../core/event.ts';
 import { evidence } from '../core/gate.ts';
 import { reopenStage } from '../store/people.ts';
@@ -9,8 +9,11 @@ import { forgetBefore, isMeasured } from './gate-watch.ts';
 import { stop } from './stop.ts';
 import { CHECK_EVERY, iso, type Watch } from './watch.ts';
 
+/** What the bake clock needs of a watch. */
+export type Baking = Pick<Watch, 'state' | 'order' | 'gates' | 'bake' | 'bakeDirty'>;
+
 /** Moves the bake clock of the stage that is live as far as every armed gate was judged. */
-export function bake(watch: Watch, now: number): void {
+export function bake(watch: Baking, now: number): void {
   const live = watch.state.stages.find((one) => one.phase === 'live');
   if (live?.shiftedAt === undefined || watch.state.requests.length > 0) {
     watch.bake = undefined;
@@ -44,8 +47,8 @@ export function bake(watch: Watch, now: number): void {
   }
 }
 
-function requiredOf(watch: Watch, stage: string): number {
-  return stage === WATCH ? watch.order.plan.watch : (watch.order.plan.stages.find((one) => one.id === stage)?.bake ?? 0);
+function requiredOf(watch: Pick<Watch, 'order'>, stage: string): number {
+  return bakeOf(watch.order.plan, stage)?.bake ?? 0;
 }
 
 function records(watch: Watch): readonly GateRecord[] {

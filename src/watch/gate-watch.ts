@@ -30,8 +30,10 @@ export interface GateWatch {
   unread: number;
   /** The newest verdict that was written as an event: kind and reason. */
   said: string | undefined;
-  /** The share that should see the flag of a gate that checks an exposure. */
+  /** The share (0..1) that should be among the exposed of a gate that compares, or checks an exposure. */
   promised: number | undefined;
+  /** The share (0..1) of the users that is exposed now. */
+  exposed: number;
   /** Goes on from what another watcher left, and has not looked yet. */
   inherited: boolean;
 }
@@ -57,6 +59,7 @@ export function watchGate(gate: Gate, armedAt: number, state: GateState | undefi
     unread: 0,
     said: last === undefined ? undefined : saidOf(last),
     promised: undefined,
+    exposed: 0,
     inherited: state !== undefined,
   };
 }
@@ -82,10 +85,10 @@ function queryOf(gate: Gate, query: GateQuery, since: number | undefined): Query
 }
 
 async function askNow({ gate, state, promised }: GateWatch, source: MetricSource, signal: AbortSignal): Promise<Measurement> {
-  const queries = measurementsOf(gate);
-  const answers = await Promise.all(queries.map(async (query) => [query.name, await source.measure(queryOf(gate, query, state.newest), signal)] as const));
+  const queries = measurementsOf(gate, promised);
+  const answers = await Promise.all(queries.map(async (query) => [query.name, await source.measure(queryOf(gate, query, state.counted), signal)] as const));
   const answer = compose(gate, Object.fromEntries(answers));
-  return answer.kind === 'value' && promised !== undefined ? { ...answer, promised } : answer;
+  return answer.kind !== 'error' && promised !== undefined ? { ...answer, promised } : answer;
 }
 
 async function askBack(gate: Gate, source: MetricSource, from: number, to: number, signal: AbortSignal): Promise<Series> {
@@ -136,7 +139,7 @@ async function lookBack(
       // Point by point, so that every one of them is on the bake clock with its own verdict.
       for (const point of series.points) {
         if (point.kind === 'error') return { gap: missed, failed: point, ...(act === undefined ? {} : { act }) };
-        const judged = judge(gate, watch.state, point);
+        const judged = judge(gate, watch.state, point, watch.exposed);
         watch.state = judged.state;
         note(watch, point, judged.verdict.kind === 'go');
         act = act?.cause === 'breach' ? act : (judged.act ?? act);
@@ -160,7 +163,7 @@ export async function lookAtGate(house: Pick<House, 'log' | 'meter'>, watch: Gat
   const answer = await askNow(watch, source, signal);
   const seconds = (performance.now() - began) / 1_000;
   house.meter.measured(gate.source ?? gate.id, answer.kind, seconds, answer.kind === 'value' ? answer.age : undefined);
-  const live = judge(gate, watch.state, answer);
+  const live = judge(gate, watch.state, answer, watch.exposed);
   // A breach waits for nothing. Anything else is judged after what was missed before it.
   // The next answer of a gate that counts spans what was missed.
   const behind = !counts(gate) && answer.at - watch.state.cursor > 1.5 * gate.every && answer.kind !== 'error' && live.verdict.kind !== 'no-go';
@@ -168,12 +171,17 @@ export async function lookAtGate(house: Pick<House, 'log' | 'meter'>, watch: Gat
   // What could not be looked back on must not be passed over: the new answer waits with it, unless it is bad news.
   const bad = live.verdict.kind === 'inconclusive' && live.verdict.reason === 'pending';
   const present: Measurement = back?.failed === undefined || bad ? answer : { ...back.failed, at: answer.at };
-  const judged = back === undefined ? live : judge(gate, watch.state, present);
+  const judged = back === undefined ? live : judge(gate, watch.state, present, watch.exposed);
   watch.state = judged.state;
   watch.dirty = true;
+  // The source's clock was set back: what it said of times to come earns nothing.
+  if (present.at < (watch.points.at(-1)?.at ?? present.at) - staleAfter(gate)) watch.points = watch.points.filter(({ at }) => at <= present.at);
   note(watch, present, judged.verdict.kind === 'go');
   house.meter.verdict(gate.id, judged.verdict.kind);
-  const act = back?.act?.cause === 'breach' ? back.act : (judged.act ?? back?.act);
+  // A blindness that is over by the time it is looked back on has been acted on while it lasted, or did not last.
+  const over = judged.verdict.kind !== 'inconclusive' || judged.state.blind === undefined;
+  const missed = over && back?.act?.cause === 'policy' && back.gap.lookedBack ? undefined : back?.act;
+  const act = missed?.cause === 'breach' ? missed : (judged.act ?? missed);
   const long = back !== undefined && back.gap.to - back.gap.from > 4 * gate.every + 30_000 && (watch.inherited || !back.gap.lookedBack);
   watch.inherited = false;
   return { verdict: judged.verdict, ...(act === undefined ? {} : { act }), ...(long ? { gap: back.gap } : {}) };

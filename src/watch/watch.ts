@@ -35,6 +35,8 @@ export interface Watch {
   bake: { stage: string; cursor: number; earned: number; bakedAt?: number } | undefined;
   bakeDirty: boolean;
   nudged: { stage: string; at: number } | undefined;
+  /** When (judged time, ms) a stage that has gone undecided too long is looked at again. */
+  undecidedAt: number;
   checkedAt: number;
   heardSeq: number;
   witnessedAt: number;

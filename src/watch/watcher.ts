@@ -7,6 +7,7 @@ import { bake, clear, pass } from './advance.ts';
 import { lookAtComing } from './coming.ts';
 import { isMeasured, tickOf } from './gate-watch.ts';
 import { watchDrift } from './drift.ts';
+import { holdUndecidedStage } from './undecided.ts';
 import { letHandsFirst } from './hands.ts';
 import { lookAtReadiness, lookAtWitnesses } from './patrol.ts';
 import { payDebts, standBy } from './stop.ts';
@@ -77,6 +78,7 @@ async function begin(house: House, launch: string, owed: readonly Owed[]): Promi
     bake: undefined,
     bakeDirty: false,
     nudged: undefined,
+    undecidedAt: -Infinity,
     checkedAt: 0,
     heardSeq: -1,
     witnessedAt: now,
@@ -163,6 +165,7 @@ export async function runWatch(house: House, launch: string, handle: WatchHandle
         await settle(watch);
         await quietly(watch, () => tellNews(watch));
         await quietly(watch, () => pass(watch, now));
+        await holdUndecidedStage(watch, now);
         await quietly(watch, () => lookAtComing(watch, now));
         if (watch.coming?.blocked !== true) await quietly(watch, () => clear(watch, now));
         await patrol(watch, now);

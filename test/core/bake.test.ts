@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { earn, type ArmedGate } from '../../src/core/bake.ts';
+import { bakeOf, earn, maxBakeOf, type ArmedGate } from '../../src/core/bake.ts';
+import { WATCH } from '../../src/core/state.ts';
+import { order, stage } from '../support/orders.ts';
 
 const gate = (every: number, ...points: readonly (readonly [number, boolean])[]): ArmedGate => ({
   every,
@@ -78,5 +80,23 @@ describe('the bake clock', () => {
   });
   it('never earns less over a longer stretch', () => {
     fc.assert(fc.property(span, armed, fc.nat(50), ([from, to], gates, more) => earn(from, to + more, gates) >= earn(from, to, gates)));
+  });
+});
+
+describe('the longest that a stage may bake', () => {
+  const hour = 3_600_000;
+  it.each([
+    ['is what the plan says', { bake: hour, maxBake: 5 * hour }, 5 * hour],
+    ['is twice the bake where it says nothing', { bake: hour }, 2 * hour],
+    ['is ten minutes at least, since a gate needs looks to say anything', { bake: 1_000 }, 600_000],
+    ['is shorter where the plan says so', { bake: 1_000, maxBake: 2_000 }, 2_000],
+  ])('%s', (_, given, expected) => {
+    expect(maxBakeOf(given)).toBe(expected);
+  });
+  it('of the watch after the last stage follows from the watch', () => {
+    const { plan } = order([stage('one', ['a'], { bake: hour, maxBake: 3 * hour })], [], { watch: 2 * hour });
+    expect(bakeOf(plan, 'one')).toEqual({ bake: hour, maxBake: 3 * hour });
+    expect(bakeOf(plan, WATCH)).toEqual({ bake: 2 * hour, maxBake: 4 * hour });
+    expect(bakeOf(plan, 'two')).toBeUndefined();
   });
 });

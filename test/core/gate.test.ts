@@ -4,7 +4,7 @@ import { evidence, freshGate, gap, judge, passing, staleAfter, type GateAct, typ
 import type { Measurement } from '../../src/core/measurement.ts';
 import type { Gate } from '../../src/core/plan.ts';
 import { severity, worseOf, type Verdict } from '../../src/core/verdict.ts';
-import { alert, failed, noData, probe, ratio, threshold, value } from './gates.ts';
+import { alert, compareRate, failed, noData, probe, ratio, threshold, value } from './gates.ts';
 
 const T = Date.parse('2026-03-01T03:12:04Z');
 const after = (seconds: number): number => T + seconds * 1000;
@@ -193,6 +193,16 @@ describe('no evidence', () => {
     expect(later.act).toBeUndefined();
     expect(later.state.record.blind).toBe(45_000);
   });
+  it('counts no time twice that is looked back on after it was asked about', () => {
+    const own = threshold({ noData: { after: 120_000, then: 'hold' }, error: { after: 120_000, then: 'hold' } });
+    const live = run(own, value(T, 0), ...[15, 30, 45, 60].map((s) => failed(after(s)))).state;
+    const back = run(own, ...[15, 30, 45, 60, 75].map((s) => noData(after(s))));
+    expect(back.acts).toEqual([]);
+    let state = live;
+    for (const s of [15, 30, 45, 60]) state = judge(own, state, noData(after(s))).state;
+    expect(state.blind).toMatchObject({ error: 45_000, noData: 0 });
+    expect(judge(own, state, noData(after(75))).state.blind).toMatchObject({ error: 45_000, noData: 15_000 });
+  });
   it('does not count time in which nobody asked, even when nobody says so', () => {
     const { acts, state } = run(threshold(), noData(T), noData(after(86_400)));
     expect(acts).toEqual([]);
@@ -365,5 +375,63 @@ describe('what others read', () => {
   });
   it('samples are stale after two intervals, and not before 10 s', () => {
     expect([1000, 15_000].map((every) => staleAfter(threshold({ every })))).toEqual([10_000, 30_000]);
+  });
+});
+
+describe("a source's clock that was an hour ahead for one answer", () => {
+  const gate = threshold({ for: 60_000 });
+  const HOUR = 3_600_000;
+  const after = (missing: (at: number) => Measurement): GateState => {
+    let state = freshGate(T - 1);
+    for (const m of [value(T, 0.4), value(T + HOUR, 0.4)]) ({ state } = judge(gate, state, m));
+    for (let look = 1; look <= 44; look += 1) ({ state } = judge(gate, state, missing(T + look * 15_000)));
+    return state;
+  };
+  it('hides no breach', () => {
+    expect(after((at) => value(at, 9)).latched).toBeDefined();
+  });
+  it.each([
+    ['no data', noData],
+    ['errors', failed],
+  ] as const)('is no go for %s that follow', (_, missing) => {
+    const state = after(missing);
+    expect(state.last?.kind).toBe('inconclusive');
+    expect(state.blind?.acted).not.toEqual([]);
+    expect(passing(gate, state, T + 44 * 15_000)).toBe(false);
+  });
+  it('does not pass on what it said of the future', () => {
+    const { state } = judge(gate, judge(gate, freshGate(T - 1), value(T, 0.4)).state, value(T + HOUR, 0.4));
+    expect(passing(gate, state, T + 15_000)).toBe(false);
+  });
+});
+
+describe('what a gate that counts was not told', () => {
+  const gate = compareRate({ tolerance: 1.2, floor: 0.001, minSamples: 1_000, alpha: 0.01 });
+  it.each([
+    ['errors', failed],
+    ['answers without data', noData],
+  ] as const)('during ten looks of %s is counted by the next answer', (_, missing) => {
+    // From look 10 to 20 half of the exposed fail; then they are well again.
+    const total = (look: number) => ({
+      exposed: 1_000 * look,
+      rest: 1_000 * look,
+      restBad: 5 * look,
+      exposedBad: 5 * look + 495 * Math.min(10, Math.max(0, look - 10)),
+    });
+    let state = freshGate(T);
+    for (let look = 1; look <= 60; look += 1) {
+      const at = T + look * 15_000;
+      const since = state.counted ?? at;
+      const [now, then] = [total(look), total((since - T) / 15_000)];
+      const counts = {
+        exposed: now.exposed - then.exposed,
+        rest: now.rest - then.rest,
+        restBad: now.restBad - then.restBad,
+        exposedBad: now.exposedBad - then.exposedBad,
+      };
+      const answer: Measurement = { kind: 'value', value: 0, at, since, query: 'q', counts };
+      ({ state } = judge(gate, state, look > 10 && look <= 20 ? missing(at) : answer));
+    }
+    expect(state.latched).toBeDefined();
   });
 });

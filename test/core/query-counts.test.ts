@@ -26,6 +26,13 @@ describe('what a gate that counts asks', () => {
   });
 });
 
+it('a comparison is vouched for by the traffic of the rest, until that is to end', () => {
+  const vouched = (promised?: number) =>
+    measurementsOf(compareRate(), promised).flatMap((query) => (query.with === undefined ? [] : [`${query.name} by ${String(query.with['beside'])}`]));
+  for (const promised of [undefined, 0.05, 0.99]) expect(vouched(promised)).toEqual(['exposedBad by et', 'exposed by rt', 'restBad by rt']);
+  expect(vouched(1)).toEqual(['exposedBad by et', 'restBad by rt']);
+});
+
 describe('the answers as one', () => {
   it('are the counts of both sides', () => {
     expect(compose(compareRate(), SIDES)).toMatchObject({
@@ -39,6 +46,12 @@ describe('the answers as one', () => {
   it('an error is the answer, before missing data', () => {
     expect(compose(compareRate(), { ...SIDES, exposed: noData(T), rest: failed(T) })).toMatchObject({ kind: 'error', detail: 'rest: nobody listens' });
     expect(compose(compareRate(), { ...SIDES, restBad: noData(T, 'stale') })).toMatchObject({ kind: 'no-data', reason: 'stale', detail: 'restBad: nothing' });
+  });
+  it('where only the rest is missing they say so, if the exposed had traffic', () => {
+    const missing = (more: Answers) => compose(compareRate(), { ...SIDES, rest: noData(T), restBad: noData(T), ...more });
+    expect(missing({})).toMatchObject({ kind: 'no-data', missing: 'rest', detail: 'restBad: nothing' });
+    for (const more of [{ exposed: rise(0) }, { exposed: noData(T) }, { exposedBad: noData(T) }, { rest: failed(T) }])
+      expect(missing(more)).not.toHaveProperty('missing');
   });
   it.each([
     ['a count below 0', { exposedBad: rise(-1) }, 'exposedBad is -1; expected a count of 0 or more'],

@@ -13,8 +13,8 @@ describe('what a gate asks', () => {
       ['value', 'q'],
       ['samples', 'n'],
     ]);
-    expect(measurementsOf(probe({ maxLatency: 300, contains: 'ok' }))).toEqual([
-      { name: 'value', text: '/healthz', with: { status: [200], maxLatency: 300, contains: 'ok' } },
+    expect(measurementsOf(probe({ every: 5_000, maxLatency: 300, contains: 'ok' }))).toEqual([
+      { name: 'value', text: '/healthz', with: { status: [200], within: 4_750, maxLatency: 300, contains: 'ok' } },
     ]);
     expect(measurementsOf(alert())).toEqual([{ name: 'alerts', text: '', with: { alerts: { severity: 'page' } } }]);
   });

@@ -38,7 +38,7 @@ test('what is left out gets its stated default', () => {
   });
 });
 
-const DEFAULTS = { id: 'g', every: 15_000, for: 0, noData: { after: 600_000, then: 'hold' }, error: { after: 600_000, then: 'hold' } };
+const DEFAULTS = { id: 'g', every: 15_000, for: 0 };
 
 test.each([
   ['{ source: prom, query: q, max: 7d }', { kind: 'threshold', source: 'prom', query: 'q', bound: { op: 'max', limit: 604_800 }, minSamples: 0 }],
@@ -75,6 +75,21 @@ test.each([
   [
     `{ kind: compareRate, source: prom, ${SIDES}, tolerance: 1, floor: 0, maxRatio: 1.5, alive: up }`,
     { kind: 'compareRate', source: 'prom', ...READ, tolerance: 1, floor: 0, minSamples: 0, maxRatio: 1.5, alpha: 0.01, alive: 'up' },
+  ],
+  [
+    `{ kind: compareRate, source: prom, ${SIDES}, flag: chat.enabled, noData: { after: 2m, then: page }, error: { after: 3m, then: rollback } }`,
+    {
+      kind: 'compareRate',
+      source: 'prom',
+      ...READ,
+      tolerance: 1.2,
+      floor: 0.001,
+      minSamples: 1000,
+      alpha: 0.01,
+      flag: 'chat.enabled',
+      noData: { after: 120_000, then: 'page' },
+      error: { after: 180_000, then: 'rollback' },
+    },
   ],
   [
     '{ kind: compareSlow, source: prom, exposed: e_bucket, rest: r_bucket, over: 500ms, minSamples: 50 }',

@@ -80,7 +80,14 @@ test('a demo divides bakes, watch and for, leaves the policies, and asks at most
   const fast = speedUp(plan, 14_400);
   expect(fast.stages.map((stage) => stage.bake)).toEqual([6000, 6000, 6000, 6000]);
   expect(fast.watch).toBe(6000);
-  expect(fast.gates[0]).toMatchObject({ id: 'latency', every: 1000, for: 4, noData: plan.gates[0]?.noData });
+  expect(fast.gates[0]).toMatchObject({ id: 'latency', every: 1000, for: 4 });
+  const slow: Plan = {
+    ...plan,
+    gates: plan.gates.map((gate) => ({ ...gate, noData: { after: 600_000, then: 'page' } })),
+    stages: plan.stages.map((stage) => ({ ...stage, maxBake: 3 * stage.bake })),
+  };
+  expect(speedUp(slow, 14_400).gates[0]?.noData).toEqual({ after: 600_000, then: 'page' });
+  expect(speedUp(slow, 14_400).stages.map((stage) => stage.maxBake)).toEqual([18_000, 18_000, 18_000, 18_000]);
   expect(fast.stages.map(({ bake, ...rest }) => [rest, bake > 0])).toEqual(plan.stages.map(({ bake, ...rest }) => [rest, bake > 0]));
 });
 

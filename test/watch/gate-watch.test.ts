@@ -1,7 +1,8 @@
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
+import type { GateAct } from '../../src/core/gate.ts';
 import type { Measurement } from '../../src/core/measurement.ts';
-import type { Gate } from '../../src/core/plan.ts';
+import type { Gate, Policy } from '../../src/core/plan.ts';
 import { openLog } from '../../src/log.ts';
 import type { MetricSource, Query } from '../../src/sources/source.ts';
 import { openMeter } from '../../src/telemetry.ts';
@@ -93,6 +94,96 @@ it('a gate that checks an exposure is told what was promised', async () => {
     verdicts.add(verdict.kind === 'inconclusive' ? verdict.reason : verdict.kind);
   }
   expect([...verdicts]).toEqual(['undecided', 'mismatch']);
+});
+
+describe('what is looked back on', () => {
+  /** A source that could not be asked from `out` minutes on for `lasting` minutes, and has nothing of that time. */
+  function gone(out: number, lasting: number, back: boolean) {
+    let now = T;
+    const isOut = (at: number): boolean => at >= T + out * 60_000 && at < T + (out + lasting) * 60_000;
+    const none = (at: number): Measurement => ({ kind: 'no-data', reason: 'empty', at, query: 'q', detail: 'nothing' });
+    const source: MetricSource = {
+      kind: 'gone',
+      remembers: true,
+      measure: () =>
+        Promise.resolve(
+          isOut(now)
+            ? { kind: 'error', reason: 'refused', at: now, query: 'q', detail: 'nobody listens' }
+            : back || now < T + out * 60_000
+              ? { kind: 'value', at: now, value: 0, query: 'q' }
+              : none(now),
+        ),
+      series: (_, from, to, step) => {
+        const points: Measurement[] = [];
+        for (let at = from; at <= to; at += step) points.push(none(at));
+        return Promise.resolve({ points, remembers: true });
+      },
+      check: () => Promise.resolve([]),
+      close: () => Promise.resolve(),
+    };
+    return { source, to: (at: number) => void (now = at) };
+  }
+  const policy: Policy = { after: 300_000, then: 'rollback' };
+  const actsOf = async (out: number, lasting: number, back: boolean, error = policy): Promise<readonly (readonly [number, string])[]> => {
+    const world = gone(out, lasting, back);
+    const watch = watchGate(threshold({ every: 60_000, noData: policy, error }), T, undefined);
+    const acts: (readonly [number, string])[] = [];
+    for (let minute = 1; minute <= 30; minute += 1) {
+      world.to(T + minute * 60_000);
+      const { act } = await look(watch, world.source);
+      if (act !== undefined) acts.push([minute, act.kind]);
+    }
+    return acts;
+  };
+
+  it('a breach in an outage that is over is found, and rolls back', async () => {
+    const world = gone(3, 4, true);
+    const broken = T + 5 * 60_000;
+    const history: MetricSource['series'] = (query, from, to, step, signal) =>
+      world.source.series(query, from, to, step, signal).then(({ points }) => ({
+        points: points.map(({ at }): Measurement => ({ kind: 'value', at, value: at === broken ? 5 : 0, query: 'q' })),
+        remembers: true,
+      }));
+    const watch = watchGate(threshold({ every: 60_000 }), T, undefined);
+    const acts: (readonly [number, GateAct | undefined])[] = [];
+    for (let minute = 1; minute <= 7; minute += 1) {
+      world.to(T + minute * 60_000);
+      acts.push([minute, (await look(watch, { ...world.source, series: history })).act]);
+    }
+    expect(acts.filter(([, act]) => act !== undefined)).toMatchObject([[7, { kind: 'rollback', cause: 'breach', since: broken }]]);
+  });
+
+  it('what cannot be read back is tried twenty times, earns nothing meanwhile, and is then given up with a page', async () => {
+    const world = gone(3, 4, true);
+    const unreadable: MetricSource['series'] = (query, from, to, step, signal) =>
+      world.source.series(query, from, to, step, signal).then(({ points }) => ({
+        points: points.map(({ at }): Measurement => ({ kind: 'error', reason: 'status', at, query: 'q', detail: 'no history today' })),
+        remembers: true,
+      }));
+    const never = { after: 24 * 3_600_000, then: 'hold' } as const;
+    const watch = watchGate(threshold({ every: 60_000, noData: never, error: never }), T, undefined);
+    const told: string[] = [];
+    for (let minute = 1; minute <= 40; minute += 1) {
+      world.to(T + minute * 60_000);
+      const { verdict, act } = await look(watch, { ...world.source, series: unreadable });
+      if (act !== undefined) told.push(`${minute}: ${act.kind} ${act.why}`);
+      if (minute > 6 && minute < 27) expect(verdict).toMatchObject({ kind: 'inconclusive', reason: 'error' });
+      if (minute > 27) expect(verdict.kind).toBe('go');
+    }
+    expect(told).toEqual([expect.stringMatching(/^27: page latency: what happened from .* could not be read back; a breach in it would be unseen$/)]);
+  });
+
+  it('a blindness that is over asks for nothing, whatever the source has lost of it', async () => {
+    expect(await actsOf(3, 4, true)).toEqual([]);
+    // Its errors had a longer time; the policy for missing data has no say in what is over.
+    expect(await actsOf(3, 9, true, { after: 3_600_000, then: 'rollback' })).toEqual([]);
+    expect(await actsOf(3, 12, true, { after: 600_000, then: 'page' })).toEqual([[13, 'page']]);
+  });
+
+  it('one that goes on is counted from its first answer, each minute once', async () => {
+    // Errors of minutes 3 to 6, then nothing: five minutes of asking are over at minute 8.
+    expect(await actsOf(3, 4, false)).toEqual([[8, 'rollback']]);
+  });
 });
 
 it('a gate that judges each value by itself is asked for a number of the moment', async () => {

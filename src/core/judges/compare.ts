@@ -23,10 +23,14 @@ export interface CompareState extends Counted {
   readonly cleared?: true;
   /** When both sides last had traffic (ms). */
   readonly trafficAt?: number;
+  /** By how many failures the exposed have exceeded what `floor` allows, since they last kept it. */
+  readonly excess?: number;
 }
 
 /** The part of the evidence kept for harm that begins late: it costs ln(1/0.9) = 0.1 at the start, and spares hours after a day of health. */
 const LATE = 0.1;
+/** So many failures above what `floor` allows make an excess, however long everything was well before. */
+const EXCESS = 10;
 /** So many intervals without traffic on both sides are lived through on what is known. */
 const QUIET = 4;
 /** The proof that the ratio is below `maxRatio` may be wrong as often as this. */
@@ -49,6 +53,16 @@ function percent(part: number, whole: number): string {
   return whole > 0 ? `${brief((100 * part) / whole)} %` : 'none';
 }
 
+/** A cumulative sum of what exceeds the floor (Page, "Continuous inspection schemes", 1954): it forgets health, as the floor of the whole launch cannot. */
+function excessAfter(gate: CompareGate, before: number, { exposedBad, exposed, restBad, rest }: RateBatch): number {
+  return Math.max(0, before + exposedBad - exposed * (restBad / rest + gate.floor));
+}
+
+/** Whether what goes wrong is worth a rollback: over the launch so far, or over the stretch in which it has gone wrong. */
+function worthwhile(gate: CompareGate, state: CompareState, evidence: RateEvidence): boolean {
+  return excessShare(evidence) >= gate.floor || (state.excess ?? 0) >= EXCESS;
+}
+
 function describe(gate: CompareGate, evidence: RateEvidence, harm: number): string {
   const { totals } = evidence;
   const ratio = observedRatio(evidence);
@@ -61,14 +75,28 @@ function read(gate: CompareGate, state: CompareState, evidence: RateEvidence): R
   const harm = logHarm(questionOf(gate), evidence);
   const ratio = observedRatio(evidence);
   const shown = { why: describe(gate, evidence, harm), ...(ratio === undefined ? {} : { value: ratio }) };
-  if (harm >= Math.log(1 / gate.alpha) && excessShare(evidence) >= gate.floor) return { kind: 'bad', ...shown };
+  if (harm >= Math.log(1 / gate.alpha) && worthwhile(gate, state, evidence)) return { kind: 'bad', ...shown };
   const { exposed, rest } = evidence.totals;
   if (exposed < gate.minSamples || rest < gate.minSamples) {
     const had = `${brief(Math.min(exposed, rest))} of at least ${gate.minSamples} ${NOUN[gate.kind]} on either side`;
-    return { ...shown, kind: 'too-few', why: `${gate.title ?? gate.id} drawn from ${had}` };
+    return { ...shown, kind: 'too-few', why: `${gate.title ?? gate.id} drawn from ${had}`, growing: true };
   }
   if (gate.maxRatio === undefined || state.cleared === true) return { kind: 'good', ...shown };
   return { ...shown, kind: 'undecided', why: `${shown.why}; not shown yet to be below ${brief(gate.maxRatio)} x` };
+}
+
+/**
+ * What a comparison says when everyone is exposed: nobody is left to compare with. What was seen before must have been enough for
+ * a go by itself; where it was not, nothing will make it so.
+ */
+export function judgeAlone(gate: CompareGate, state: CompareState | undefined): Reading {
+  const alone = 'everyone is exposed: nobody is left to compare with';
+  const name = gate.title ?? gate.id;
+  if (state?.evidence === undefined) return { kind: 'alone', why: `${name}: ${alone}, and nothing was seen before` };
+  const before = read(gate, state, state.evidence);
+  if (before.kind === 'bad') return before;
+  if (before.kind === 'good') return { ...before, why: `${before.why}; ${alone}; judged on what was seen before` };
+  return { ...before, kind: 'alone', why: `${before.why}; ${alone}, and what was seen before is not enough` };
 }
 
 /** Why an interval says nothing of the ratio. */
@@ -82,9 +110,9 @@ function nothing(gate: CompareGate, counts: RateBatch | undefined, since: number
 
 /**
  * Judges `compareRate`, `compareSlow` and `compareUsers` by the sequential rate-ratio test of statistics/rate-ratio.ts: bad
- * when the odds that the exposed are worse than `tolerance` reach 1/alpha and the excess reaches `floor`; good with
+ * when the odds that the exposed are worse than `tolerance` reach 1/alpha and the excess reaches `floor`, over the launch or since it began to; good with
  * `minSamples` on both sides, or where there is a `maxRatio` with proof that the ratio lies below it. What was proven stays
- * proven; evidence of harm goes on being gathered. Counting each user's first failure against those still at risk is the
+ * proven; evidence of harm goes on being gathered. Where everyone is exposed, see `judgeAlone`. Counting each user's first failure against those still at risk is the
  * log-rank form of the test (ter Schure, Perez-Ortiz, Ly, Gruenwald, "The safe logrank test", 2021).
  */
 export function judgeCompare(gate: CompareGate, before: CompareState | undefined, value: Value): Read<CompareState> {
@@ -95,7 +123,12 @@ export function judgeCompare(gate: CompareGate, before: CompareState | undefined
     ...(before?.evidence === undefined ? {} : { evidence: before.evidence }),
     ...(before?.cleared === undefined ? {} : { cleared: before.cleared }),
     ...(before?.trafficAt === undefined ? {} : { trafficAt: before.trafficAt }),
+    ...(before?.excess === undefined ? {} : { excess: before.excess }),
   };
+  if (value.promised === 1 && batch !== undefined && batch.exposed > 0 && !(batch.rest > 0)) {
+    const state: CompareState = { ...kept, trafficAt: value.at };
+    return { state, reading: judgeAlone(gate, state) };
+  }
   if (batch === undefined || !(batch.exposed > 0) || !(batch.rest > 0)) {
     const since = value.at - (kept.trafficAt ?? -Infinity);
     // Low traffic has empty intervals: for a little while what is known stands.
@@ -104,6 +137,7 @@ export function judgeCompare(gate: CompareGate, before: CompareState | undefined
   }
   const evidence = addRates(questionOf(gate), kept.evidence ?? NO_RATES, batch);
   const cleared = kept.cleared === true || (gate.maxRatio !== undefined && logClear(evidence) >= Math.log(1 / WRONG_PROOF));
-  const state: CompareState = { ...kept, evidence, trafficAt: value.at, ...(cleared ? { cleared: true } : {}) };
+  const excess = excessAfter(gate, kept.excess ?? 0, batch);
+  const state: CompareState = { ...kept, evidence, trafficAt: value.at, excess, ...(cleared ? { cleared: true } : {}) };
   return { state, reading: read(gate, state, evidence) };
 }

@@ -11,7 +11,7 @@ export interface QuantileState {
 }
 
 /** More buckets than this would not fit the state. */
-const MOST = 80;
+const MOST = 50;
 
 /** What the buckets of a value rose by; undefined while there is nothing to go on from. JSON has no Infinity: the last edge is kept as null. */
 function risen(before: QuantileState | undefined, value: Value): { readonly buckets: readonly Bucket[] | undefined; readonly next: QuantileState } {

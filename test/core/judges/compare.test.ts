@@ -124,6 +124,67 @@ describe('without traffic', () => {
   });
 });
 
+describe('when everyone is exposed', () => {
+  const EVERYBODY = [9, 12_000, 0, 0] as const;
+  const after = (count: number, from: number, more: { promised?: number } = { promised: 1 }): readonly Measurement[] =>
+    Array.from({ length: count }, (_, index) => counted(at(from + index), EVERYBODY, more));
+  const gone = (look: number, promised: number): Measurement => ({ ...noData(at(look), 'stale'), missing: 'rest', promised }) as Measurement;
+
+  it('rests at go on what was seen before, and says so', () => {
+    const { verdict, acts } = run(compareRate({ minSamples: 1000 }), [...looks(10, HEALTHY), ...after(40, 11)]);
+    expect(verdict.kind).toBe('go');
+    expect(verdict.why).toMatch(/odds .* it takes; everyone is exposed: nobody is left to compare with; judged on what was seen before$/);
+    expect(acts).toEqual([]);
+  });
+
+  it('the same when the series of the rest have ended', () => {
+    const { verdict, acts } = run(compareRate(), [...looks(10, HEALTHY), ...Array.from({ length: 60 }, (_, index) => gone(11 + index, 1))]);
+    expect(verdict).toMatchObject({ kind: 'go', why: expect.stringContaining('nobody is left to compare with') as string });
+    expect(acts).toEqual([]);
+  });
+
+  it.each([
+    ['nothing was seen before', compareRate(), 0, 'nothing was seen before'],
+    ['too little was', compareRate({ minSamples: 100_000 }), 10, 'what was seen before is not enough'],
+    ['nothing was proven', compareRate({ maxRatio: 1.5 }), 5, 'what was seen before is not enough'],
+  ])('is no free pass: where %s, it holds for a person, once, and earns nothing', (_, gate, before, why) => {
+    for (const alone of [after(60, 1 + before), Array.from({ length: 60 }, (__, index) => gone(1 + before + index, 1))]) {
+      const { state, verdict, acts } = run(gate, [...looks(before, HEALTHY), ...alone]);
+      expect(word(verdict)).toBe('undecided');
+      expect(verdict.why).toContain(why);
+      expect(passing(gate, state, at(60 + before))).toBe(false);
+      expect(acts).toMatchObject([{ kind: 'hold', cause: 'policy', why: verdict.why }]);
+    }
+  });
+
+  it('a breach of before stays one', () => {
+    expect(run(compareRate(), [...looks(5, TWICE), ...after(5, 6)]).verdict.kind).toBe('no-go');
+  });
+
+  it('without traffic at all it is blind, and does not rest', () => {
+    const silence = Array.from({ length: 6 }, (_, index) => counted(at(14 + index), [0, 0, 0, 0], { promised: 1 }));
+    const { verdict } = run(compareRate(), [...looks(10, HEALTHY), ...after(3, 11), ...silence]);
+    expect(word(verdict)).toBe('no-data');
+  });
+
+  it('goes on comparing while there is a rest all the same', () => {
+    const mixed = looks(10, [6, 600, 57, 11_400], 11).map((one) => ({ ...one, promised: 1 }));
+    expect(run(compareRate(), [...looks(10, HEALTHY), ...mixed]).verdict.kind).toBe('no-go');
+  });
+
+  it.each([0.5, 0.999])('where %d is promised, an absent rest is no data', (promised) => {
+    expect(word(run(compareRate(), [...looks(10, HEALTHY), ...after(6, 11, { promised })]).verdict)).toBe('no-data');
+    expect(word(run(compareRate(), [...looks(10, HEALTHY), gone(11, promised)]).verdict)).toBe('no-data');
+  });
+});
+
+it('while samples gather it waits for them, and is not blind: no policy acts', () => {
+  const gate = compareRate({ minSamples: 100_000, noData: { after: 60_000, then: 'rollback' } });
+  const { verdict, acts, state } = run(gate, looks(60, HEALTHY));
+  expect([word(verdict), acts, state.blind]).toEqual(['too-few', [], undefined]);
+  expect(word(run(gate, looks(167, HEALTHY)).verdict)).toBe('go');
+});
+
 describe('what was counted once', () => {
   it('is not counted again when the same answer comes again, or an older one', () => {
     const once = run(compareRate(), looks(3, TWICE)).state;
@@ -231,5 +292,45 @@ describe('on traffic that is drawn, with fixed seeds', () => {
   it('the same seeds give the same launches', () => {
     const twice = [1, 2].map(() => trial([plain], sticky, { ...healthy, times: 4 }, 10, 5));
     expect(twice[0]).toEqual(twice[1]);
+  });
+});
+
+describe('harm that begins after a day of health', () => {
+  /** 12,000 requests a minute, half of them exposed, 0.5 % go wrong: the defaults of a plan. */
+  const gate = compareRate({ tolerance: 1.2, floor: 0.001, minSamples: 1_000, alpha: 0.01 });
+  const look = (index: number, times: number): Measurement => ({
+    kind: 'value',
+    value: 0,
+    at: T + index * 15_000,
+    since: T + (index - 1) * 15_000,
+    query: 'q',
+    counts: { exposedBad: 7.5 * times, exposed: 1_500, restBad: 7.5, rest: 1_500 },
+  });
+  const minutesToCatch = (healthyHours: number, times: number): number => {
+    let state = freshGate(T);
+    const healthy = healthyHours * 240;
+    for (let index = 1; index <= healthy; index += 1) ({ state } = judge(gate, state, look(index, 1)));
+    for (let index = 1; index <= 2_880; index += 1) {
+      const judged = judge(gate, state, look(healthy + index, times));
+      ({ state } = judged);
+      if (judged.verdict.kind === 'no-go') return index / 4;
+    }
+    return Infinity;
+  };
+  it.each([
+    [2, 20],
+    [4, 6],
+    [10, 2],
+  ])('x%d is found within %d minutes, as the floor is asked of the harm and not of the day', (times, minutes) => {
+    expect(minutesToCatch(24, times)).toBeLessThanOrEqual(minutes);
+    expect(minutesToCatch(72, times)).toBeLessThanOrEqual(minutes);
+  });
+  it('what stays below the floor is left alone, however sure it is', () => {
+    // Six times as often, and yet only 0.05 % of the requests.
+    let state = freshGate(T);
+    const rare = (index: number): Measurement =>
+      ({ ...look(index, 1), counts: { exposedBad: 0.9, exposed: 1_500, restBad: 0.15, rest: 1_500 } }) as Measurement;
+    for (let index = 1; index <= 5_760; index += 1) ({ state } = judge(gate, state, rare(index)));
+    expect(state.latched).toBeUndefined();
   });
 });

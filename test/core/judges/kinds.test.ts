@@ -80,6 +80,20 @@ describe('quantile', () => {
     const { verdicts } = run(quantile(), [buckets(1, [0, 0, 0, 900], false), buckets(2, [95, 100, 100, 1000], false), buckets(3, [95, 100, 200, 1100], false)]);
     expect(verdicts.map(word)).toEqual(['too-few', 'go', 'no-go']);
   });
+  it('keeps at most 2 KB: more buckets than fit are refused by name', () => {
+    const many = (count: number): Measurement => {
+      const edges = Array.from({ length: count }, (_, index) => ({
+        le: index === count - 1 ? Infinity : 0.001 * 1.1 ** index,
+        count: 123_456_789_012 + index,
+      }));
+      return { kind: 'value', at: at(1), value: 1, query: 'q', buckets: edges };
+    };
+    expect(JSON.stringify(run(quantile(), [many(50)]).state.statistic).length).toBeLessThan(2_048);
+    expect(run(quantile(), [many(51)]).verdicts[0]).toMatchObject({
+      reason: 'no-data',
+      why: expect.stringContaining('51 buckets; expected at most 50') as unknown,
+    });
+  });
 });
 
 describe('exposureCheck', () => {
@@ -88,6 +102,17 @@ describe('exposureCheck', () => {
     const { verdicts } = run(exposureCheck(), [...looks(8, [0, 500, 0, 500], 1, { promised: 0.05 }), ...looks(30, [0, 50, 0, 950], 9, { promised: 0.05 })]);
     expect(verdicts.map(word).slice(0, 8)).toEqual(Array.from({ length: 8 }, () => 'undecided'));
     expect(new Set(verdicts.map(word).slice(8))).toEqual(new Set(['go']));
+  });
+  it('counts nobody while the flag is being changed, and settles anew afterwards', () => {
+    const moving = looks(40, [0, 500, 0, 500], 30);
+    const { verdicts } = run(exposureCheck(), [
+      ...settle(0.05),
+      ...looks(20, [0, 50, 0, 950], 10, { promised: 0.05 }),
+      ...moving,
+      ...looks(60, [0, 500, 0, 500], 70, { promised: 0.5 }),
+    ]);
+    expect(new Set(verdicts.slice(29, 69).map(word))).toEqual(new Set(['undecided']));
+    expect(word(verdicts.at(-1))).toBe('go');
   });
   it('holds at another share, once, and never rolls back', () => {
     const { verdicts, acts, state } = run(exposureCheck(), [...settle(0.05), ...looks(20, [0, 200, 0, 800], 10, { promised: 0.05 })]);

@@ -1,7 +1,7 @@
-import { chmodSync, existsSync, globSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { isAlive, livePid, stopProcess } from '../../../src/embedded/process.ts';
+import { sweepLeftovers } from '../../../src/embedded/leftovers.ts';
 
 const PREFIX = 'gonogo-test-';
 
@@ -19,16 +19,4 @@ export function serverDir(name: string): ServerDir {
 }
 
 /** Ends the servers of test runs that were killed, and removes their folders. */
-export async function removeLeftovers(): Promise<void> {
-  for (const name of readdirSync(os.tmpdir()).filter((entry) => entry.startsWith(PREFIX))) {
-    const owner = Number(name.slice(PREFIX.length).split('-')[0]);
-    if (isAlive(owner)) continue;
-    const dir = path.join(os.tmpdir(), name);
-    for (const pidFile of globSync('**/*.pid', { cwd: dir }).map((file) => path.join(dir, file))) {
-      // Its command line must name this folder: the id may be another program's by now.
-      const pid = livePid(pidFile, dir);
-      if (pid !== undefined) await stopProcess(pid, 'SIGQUIT');
-    }
-    if (existsSync(dir)) rmSync(dir, { recursive: true, force: true });
-  }
-}
+export const removeLeftovers = (): Promise<void> => sweepLeftovers(PREFIX);
