@@ -150,7 +150,8 @@ describe('a hand that is frozen inside a transaction', () => {
         'the request to go through',
         () =>
           ask(launch).then(
-            ({ status }) => status === 'requested',
+            // Covered: an answer was lost to its deadline, and what it asked for was written all the same.
+            ({ status }) => status === 'requested' || status === 'covered',
             () => false,
           ),
         10_000,
