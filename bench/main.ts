@@ -172,3 +172,5 @@ const held = rows.filter((row) => row.met !== undefined).length;
 console.log(
   `${process.exitCode === 1 ? 'broken off: ' : ''}${held - missed.length} of ${held} targets met in ${(performance.now() / 1_000).toFixed(0)} s${missed.length === 0 ? '' : `; missed: ${missed.map((row) => `${row.what} (${row.ratio ?? row.value})`).join('; ')}`}`,
 );
+// What was under way when it broke off has nobody left to end it.
+if (process.exitCode === 1) process.exit();
