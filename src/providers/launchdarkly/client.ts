@@ -19,7 +19,7 @@ export interface Patch {
 /** `conflict`: somebody else wrote at the same time, nothing was changed. */
 export type Patched = { readonly kind: 'flag'; readonly flag: LdFlag } | { readonly kind: 'conflict' };
 
-/** The newest entry of the audit log about one flag in one environment. */
+/** An entry of the audit log about one flag in one environment. */
 export interface Entry {
   readonly who: string;
   readonly what: string;
@@ -35,6 +35,8 @@ export interface LaunchdarklyClient {
   flag(key: string, signal: AbortSignal, rollback?: boolean): Promise<LdFlag>;
   /** Throws Terminal `flag-missing`, `approval-required`, `forbidden`, `bad-request`. */
   patch(key: string, patch: Patch, signal: AbortSignal): Promise<Patched>;
+  /** The newest 20 entries, newest first: tags and other environments' news of the flag are among them. */
+  recent(key: string, signal: AbortSignal): Promise<readonly Entry[]>;
   /** Undefined where the flag has no entry. */
   newest(key: string, signal: AbortSignal, rollback?: boolean): Promise<Entry | undefined>;
   environment(signal: AbortSignal): Promise<z.infer<typeof environment>>;
@@ -120,6 +122,18 @@ export function connect(config: LaunchdarklyConfig, context: OpenContext): Launc
     );
   }
 
+  async function log(key: string, limit: number, signal: AbortSignal, rollback?: boolean): Promise<readonly Entry[]> {
+    const spec = `proj/${config.project}:env/${config.environment}:flag/${key}`;
+    const { items } = read(entries, await http.send({ url: '/api/v2/auditlog', query: { spec, limit }, ...purpose(rollback) }, signal));
+    return items.map((entry) => {
+      const who = [entry.member?.email, entry.member?.name, entry.token?.name, entry.app?.name, entry.subject?.name].find(
+        (one) => one !== undefined && one !== '',
+      );
+      const what = [entry.description, entry.shortDescription, entry.title].find((one) => one !== '') ?? '';
+      return { who: who ?? 'somebody', what, comment: entry.comment, date: entry.date };
+    });
+  }
+
   return {
     address,
     async flag(key, signal, rollback) {
@@ -147,16 +161,8 @@ export function connect(config: LaunchdarklyConfig, context: OpenContext): Launc
         );
       return { kind: 'flag', flag: read(ldFlag, response) };
     },
-    async newest(key, signal, rollback) {
-      const spec = `proj/${config.project}:env/${config.environment}:flag/${key}`;
-      const [entry] = read(entries, await http.send({ url: '/api/v2/auditlog', query: { spec, limit: 1 }, ...purpose(rollback) }, signal)).items;
-      if (entry === undefined) return undefined;
-      const who = [entry.member?.email, entry.member?.name, entry.token?.name, entry.app?.name, entry.subject?.name].find(
-        (one) => one !== undefined && one !== '',
-      );
-      const what = [entry.description, entry.shortDescription, entry.title].find((one) => one !== '') ?? '';
-      return { who: who ?? 'somebody', what, comment: entry.comment, date: entry.date };
-    },
+    recent: (key, signal) => log(key, 20, signal),
+    newest: async (key, signal, rollback) => (await log(key, 1, signal, rollback))[0],
     async environment(signal) {
       return read(environment, await http.send({ url: `/api/v2/projects/${project}/environments/${encodeURIComponent(config.environment)}` }, signal));
     },

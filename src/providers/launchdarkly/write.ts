@@ -15,12 +15,14 @@ export function openWrite(hand: Hand): Write {
   /** So that a repeat is known before the audit log has it. */
   const written = new Map<string, string>();
 
-  /** Whether the change is the one that made the flag as it stands. */
+  /** Whether the change has arrived already, its answer lost; somebody may have written after it. */
   async function isRepeat(change: Change, flag: Standing, signal: AbortSignal): Promise<boolean> {
     const revision = String(flag.setting.version);
     if (written.get(change.change) === revision) return true;
-    const newest = await client.newest(change.flag.key, signal);
-    if (newest?.comment.includes(mark(change.change)) === true) return true;
+    const recent = await client.recent(change.flag.key, signal);
+    const [newest] = recent;
+    // Not only the newest: a tag that somebody adds right after it is an entry, too.
+    if (recent.some((entry) => entry.comment.includes(mark(change.change)))) return true;
     // The log may lag behind the flag: an entry older than the flag says nothing of who wrote it.
     const read = readExposure(change.flag, flag, places);
     return 'exposure' in read && sameExposure(read.exposure, change.to) && (newest === undefined || newest.date < flag.setting.lastModified);

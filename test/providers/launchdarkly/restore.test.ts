@@ -286,4 +286,15 @@ describe.skipIf(!hasTool('launchdarkly-schemas'))('putting a LaunchDarkly flag b
     server.account.entries.push(...entries);
     expect(sameExposure(first?.exposure ?? off(true), everyone(true))).toBe(true);
   });
+
+  it('knows a write whose answer was lost, also when somebody has added a tag since: nobody else wrote it', async () => {
+    const flag = newFlag();
+    const [first, second] = [await open(), await open()];
+    const before = await first.read(flag, signal());
+    const sent = change(flag, everyone(true), before);
+    await first.write([sent], signal());
+    server.edit(flag.key, [{ kind: 'addTags', values: ['reviewed'] }], 'mallory@example.com');
+    const [again] = await second.write([sent], signal());
+    expect(again?.exposure).toEqual(everyone(true));
+  });
 });
