@@ -1,4 +1,4 @@
-import { globSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, globSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { isAlive, livePid, stopProcess } from './process.ts';
@@ -14,7 +14,7 @@ export async function sweepLeftovers(prefix: string): Promise<void> {
       const pid = livePid(path.join(dir, file), dir);
       if (pid !== undefined) await stopProcess(pid, 'SIGQUIT', undefined, undefined, 2_000);
     }
-    rmSync(dir, { recursive: true, force: true });
+    removeFolder(dir);
   }
 }
 
@@ -30,5 +30,22 @@ export function dropAtOnce(dir: string): void {
       // Gone already.
     }
   }
-  rmSync(dir, { recursive: true, force: true });
+  removeFolder(dir);
+}
+
+const REMOVED_WITHIN = 2_000;
+
+/**
+ * Removes a folder whose servers may still be ending. Node's rmSync (24) gives up without a word where another program removes a file while it
+ * walks, and throws where one adds a file: so it is asked again until the folder is gone, for 2 s at most.
+ */
+export function removeFolder(dir: string): void {
+  const deadline = Date.now() + REMOVED_WITHIN;
+  do {
+    try {
+      rmSync(dir, { recursive: true, force: true });
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+  } while (existsSync(dir) && Date.now() <= deadline);
 }

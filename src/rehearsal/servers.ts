@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { Client, Connection } from '@temporalio/client';
@@ -6,7 +6,7 @@ import { InternalConnectionOptionsSymbol, type InternalConnectionOptions } from 
 import { msToTs } from '@temporalio/common/lib/time.js';
 import { NativeConnection } from '@temporalio/worker';
 import pg from 'pg';
-import { dropAtOnce, sweepLeftovers } from '../embedded/leftovers.ts';
+import { dropAtOnce, removeFolder, sweepLeftovers } from '../embedded/leftovers.ts';
 import { startPostgres } from '../embedded/postgres.ts';
 import { freePort, startProcess } from '../embedded/process.ts';
 import { toolPath } from '../embedded/tools.ts';
@@ -175,7 +175,7 @@ export async function startServers(): Promise<RehearsalServers> {
   process.once('exit', drop);
   stops.add(() => {
     process.off('exit', drop);
-    rmSync(dir, { recursive: true, force: true });
+    removeFolder(dir);
     return undefined;
   });
   // Postgres runs as another user where we are root.

@@ -1,7 +1,7 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { sweepLeftovers } from '../../../src/embedded/leftovers.ts';
+import { removeFolder, sweepLeftovers } from '../../../src/embedded/leftovers.ts';
 
 const PREFIX = 'gonogo-test-';
 
@@ -15,7 +15,7 @@ export interface ServerDir {
 export function serverDir(name: string): ServerDir {
   const dir = mkdtempSync(path.join(os.tmpdir(), `${PREFIX}${process.pid}-${name}-`));
   chmodSync(dir, 0o711); // Postgres runs as another user when the tests run as root
-  return { dir, remove: () => rmSync(dir, { recursive: true, force: true }) };
+  return { dir, remove: () => removeFolder(dir) };
 }
 
 /** Ends the servers of test runs that were killed, and removes their folders. */
