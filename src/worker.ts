@@ -53,6 +53,8 @@ export async function runWorkers(
   const names = queues(options.prefix);
   // Workflows run in threads of their own, whose heaps begin now: each would keep tens of MB for young objects that a nudge now and then never needs.
   setFlagsFromString('--max-semi-space-size=2');
+  // The SDK keeps each launch's last answer to Temporal, a few hundred bytes of a pool: in Node's own of 64 KB each keeps all of it.
+  Buffer.poolSize = 8_192;
   const shutDown = new AbortController();
   const loops = new Set<Promise<unknown>>();
   const workflows = { workflowBundle: await workflowBundle() };

@@ -265,11 +265,6 @@ export function gap(state: GateState, from: number, to: number): GateState {
   return { ...state, cursor: Math.max(state.cursor, to), askedAt: Math.max(state.askedAt ?? to, to) };
 }
 
-/** Whether the gate's newest measurement passes and is no older than 2 x `every`, with no breach seen or on its way. */
-export function passing(gate: Gate, state: GateState, now: number): boolean {
-  return state.latched === undefined && state.pending === undefined && state.last?.kind === 'go' && Math.abs(now - state.last.at) <= 2 * gate.every;
-}
-
 /** The age (ms) past which a sample behind an answer is no evidence: twice the time between two questions, and at least 10 s. */
 export function staleAfter(gate: Gate): Millis {
   return Math.max(2 * gate.every, 10_000);

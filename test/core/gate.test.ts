@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { evidence, freshGate, gap, judge, passing, staleAfter, type GateAct, type GateState, type Judged } from '../../src/core/gate.ts';
+import { evidence, freshGate, gap, judge, staleAfter, type GateAct, type GateState, type Judged } from '../../src/core/gate.ts';
 import type { Measurement } from '../../src/core/measurement.ts';
 import type { Gate } from '../../src/core/plan.ts';
 import { severity, worseOf, type Verdict } from '../../src/core/verdict.ts';
-import { alert, compareRate, failed, noData, probe, ratio, threshold, value } from './gates.ts';
+import { alert, compareRate, failed, noData, passing, probe, ratio, threshold, value } from './gates.ts';
 
 const T = Date.parse('2026-03-01T03:12:04Z');
 const after = (seconds: number): number => T + seconds * 1000;

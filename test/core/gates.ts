@@ -1,3 +1,4 @@
+import type { GateState } from '../../src/core/gate.ts';
 import type { Measurement } from '../../src/core/measurement.ts';
 import type {
   AlertGate,
@@ -6,6 +7,7 @@ import type {
   CompareSlowGate,
   CompareUsersGate,
   ExposureCheckGate,
+  Gate,
   ProbeGate,
   QuantileGate,
   RatioGate,
@@ -165,3 +167,8 @@ export const counted = (
   const counts: RateBatch = { exposedBad, exposed, restBad, rest };
   return { kind: 'value', at, since: at - 15_000, value: exposed > 0 ? exposedBad / exposed : 0, samples: exposed, query: 'q', counts, ...more };
 };
+
+/** Whether the gate's newest measurement passes and is no older than 2 x `every`, with no breach seen or on its way. */
+export function passing(gate: Gate, state: GateState, now: number): boolean {
+  return state.latched === undefined && state.pending === undefined && state.last?.kind === 'go' && Math.abs(now - state.last.at) <= 2 * gate.every;
+}

@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { earn } from '../../src/core/bake.ts';
 import type { Outcome } from '../../src/core/event.ts';
 import { compareReach, off, sameExposure, type Exposure } from '../../src/core/exposure.ts';
-import { freshGate, gap, judge, passing, type GateState } from '../../src/core/gate.ts';
+import { freshGate, gap, judge, type GateState } from '../../src/core/gate.ts';
 import { restoreDecision, type RestoreDecision } from '../../src/core/journal.ts';
 import type { Measurement } from '../../src/core/measurement.ts';
 import { stateOf, type StageStanding } from '../../src/core/state.ts';
 import { exposures } from '../flags/arbitrary.ts';
-import { failed, noData, threshold, value } from './gates.ts';
+import { failed, noData, passing, threshold, value } from './gates.ts';
 
 const EVERY = 15_000;
 

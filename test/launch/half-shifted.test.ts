@@ -4,6 +4,7 @@ import { Retryable } from '../../src/core/failure.ts';
 import type { FlagProvider } from '../../src/providers/provider.ts';
 import { eventsOf } from '../../src/store/events.ts';
 import { launchRow } from '../../src/store/launches.ts';
+import { resume } from '../../src/store/people.ts';
 import { gate, order, stage } from '../support/orders.ts';
 import { until } from '../support/until.ts';
 import { openWorld, type World } from '../support/world.ts';
@@ -58,3 +59,25 @@ it('writes no further flag of a stage once somebody has changed one: the launch 
   );
   expect([written, await share('left_b')]).toEqual([0, 0]);
 }, 60_000);
+
+it('holds a stage one of whose flags somebody changed before its write, also where another flag could not be written at first: none is left behind', async () => {
+  const { db } = world.house.store;
+  const plan = order([stage('one', ['half.a', 'half.b'])], [], { name: 'half' });
+  await world.seed(plan);
+  // The same exposure at another revision: a change of something that is not ours.
+  before.set('half.a', async () => {
+    before.delete('half.a');
+    await world.flags.putExposure('half_a', off(true), '*', { by: 'mallory', comment: 'touched' });
+  });
+  before.set('half.b', () => {
+    before.delete('half.b');
+    return Promise.reject(new Retryable('the vendor is away'));
+  });
+  const { id } = await world.start(plan);
+  await until('the launch to be held, or to be over', async () => (await told(id, 'held')) || (await told(id, 'ended')));
+  expect((await eventsOf(db, id)).flatMap(({ event }) => (event.kind === 'held' ? [event.cause] : []))).toEqual(['drift']);
+  await resume(world.house.store, id, { name: 'Carl', roles: ['releaser'] }, new Date().toISOString(), 'seen');
+  await until('the launch to be over', async () => (await launchRow(db, id))?.outcome !== undefined, 30_000);
+  expect((await launchRow(db, id))?.outcome).toBe('launched');
+  expect([await share('half_a'), await share('half_b')]).toEqual([100, 100]);
+});

@@ -34,15 +34,14 @@ export function judgeExposure(gate: ExposureCheckGate, before: ExposureState | u
   const { counts, next } = interval(before, value);
   const { promised } = value;
   const name = gate.title ?? gate.id;
-  if (promised === undefined && before?.promised !== undefined) {
+  if (promised === undefined) {
     // Half of it may have moved already: whoever comes now is counted against neither share.
-    const { promised: _promised, since: _since, ...kept } = before;
-    return { state: { ...kept, ...next }, reading: { kind: 'undecided', why: `${name}: the exposure of ${gate.flag} is being changed` } };
+    const { promised: was, since: _since, ...kept }: Partial<ExposureState> = before ?? {};
+    const state = { ...kept, ...next };
+    return was === undefined && kept.evidence === undefined
+      ? { state, reading: { kind: 'no-data', why: `${name}: no data: no stage has set ${gate.flag} yet` } }
+      : { state, reading: { kind: 'undecided', why: `${name}: the exposure of ${gate.flag} is being changed` } };
   }
-  if (promised === undefined && before?.evidence !== undefined)
-    return { state: { ...before, ...next }, reading: { kind: 'undecided', why: `${name}: the exposure of ${gate.flag} is being changed` } };
-  if (promised === undefined)
-    return { state: { ...before, ...next }, reading: { kind: 'no-data', why: `${name}: no data: no stage has set ${gate.flag} yet` } };
   const since = before?.promised === promised && before.since !== undefined ? before.since : value.at;
   const settling = counts === undefined || value.at - since < SETTLES;
   const evidence = settling

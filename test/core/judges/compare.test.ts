@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
-import { freshGate, judge, passing, type GateAct, type GateState } from '../../../src/core/gate.ts';
+import { freshGate, judge, type GateAct, type GateState } from '../../../src/core/gate.ts';
 import type { Measurement } from '../../../src/core/measurement.ts';
 import type { Gate } from '../../../src/core/plan.ts';
 import type { Verdict } from '../../../src/core/verdict.ts';
@@ -9,7 +9,7 @@ import { independent, sharedNoise, STAGES, sticky } from '../../../bench/gates/t
 import { clopperPearson } from '../../../bench/gates/proportions.ts';
 import { minutesTo, stopped, trial } from '../../../bench/gates/trial.ts';
 import published from '../../fixtures/golden/published.json' with { type: 'json' };
-import { compareRate, compareUsers, counted, failed, noData } from '../gates.ts';
+import { compareRate, compareUsers, counted, failed, noData, passing } from '../gates.ts';
 
 const T = Date.parse('2026-03-01T03:12:00Z');
 const at = (look: number): number => T + look * 15_000;

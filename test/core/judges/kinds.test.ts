@@ -1,10 +1,10 @@
 import { describe, expect, it, test } from 'vitest';
-import { freshGate, judge, passing, type GateAct, type GateState } from '../../../src/core/gate.ts';
+import { freshGate, judge, type GateAct, type GateState } from '../../../src/core/gate.ts';
 import { promisedShare } from '../../../src/core/judges/exposure-check.ts';
 import type { Measurement } from '../../../src/core/measurement.ts';
 import type { Gate, Plan } from '../../../src/core/plan.ts';
 import type { Verdict } from '../../../src/core/verdict.ts';
-import { burnRate, counted, exposureCheck, noData, quantile } from '../gates.ts';
+import { burnRate, counted, exposureCheck, noData, passing, quantile } from '../gates.ts';
 
 const T = Date.parse('2026-03-01T03:12:00Z');
 const at = (look: number): number => T + look * 15_000;
