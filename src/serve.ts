@@ -8,6 +8,7 @@ import type { Log } from './house.ts';
 import { openJanitor } from './server/janitor.ts';
 import { createServer } from './server/server.ts';
 import { migrate, openStore, type Store } from './store/store.ts';
+import { INTERCEPTORS } from './temporal-connection.ts';
 
 /** What a server is started with beside its config. */
 export interface ServingDeps {
@@ -73,7 +74,7 @@ function openTemporal(config: Config): { readonly client: () => Promise<Client>;
   let connecting: Promise<Connection> | undefined;
   return {
     client: async () => {
-      connecting ??= Connection.connect({ ...config.temporal.connection, connectTimeout: 2_000 });
+      connecting ??= Connection.connect({ ...config.temporal.connection, interceptors: INTERCEPTORS, connectTimeout: 2_000 });
       try {
         return new Client({ connection: await connecting, namespace: config.temporal.namespace });
       } catch (error) {

@@ -12,6 +12,7 @@ import { openNudger } from './nudger.ts';
 import { openHouse } from './open-house.ts';
 import { setFreezes } from './store/freezes.ts';
 import { migrate, type Store } from './store/store.ts';
+import { INTERCEPTORS } from './temporal-connection.ts';
 
 /** What a worker is started with beside its config. */
 export interface WorkerDeps {
@@ -102,7 +103,7 @@ export async function runWorkers(
 export async function startWorker(config: Config, deps: WorkerDeps): Promise<RunningWorker> {
   const { log } = deps;
   const connection = await NativeConnection.connect(config.temporal.connection);
-  const clientConnection = Connection.lazy(config.temporal.connection);
+  const clientConnection = Connection.lazy({ ...config.temporal.connection, interceptors: INTERCEPTORS });
   const client = new Client({ connection: clientConnection, namespace: config.temporal.namespace });
   const { house, close } = await openHouse(config, { ...deps, nudge: openNudger(client, config.temporal.taskQueue, log) });
   await migrate(house.store);
