@@ -7,7 +7,7 @@ import { unleashClient, type Identity, type State } from './client.ts';
 import type { UnleashConfig } from './config.ts';
 import { fromNative } from './document.ts';
 import { canonical, readingOf } from './reach.ts';
-import { bears, cannotExpress, inWords, restoreSteps, stepsTo, typeProblem, undoCommand } from './translate.ts';
+import { bears, cannotExpress, hasBegun, inWords, restoreSteps, stepsTo, typeProblem, undoCommand, untouchedByOthers } from './translate.ts';
 
 /** Longest time (ms) until the server itself serves a change: it looks for new events each second, and then reads the flags. */
 const SERVER_LAG = 3_000;
@@ -54,11 +54,14 @@ export function openUnleash(config: UnleashConfig, context: OpenContext): Promis
     if (begun && !names.includes(state.newest?.createdBy ?? '')) {
       const current = snapshotOf(flag, state);
       if (sameExposure(current.exposure, wanted)) return current;
-      if (names.length === 0) throw new Retryable(`flag ${flag.key}: a part of this write has arrived, and Unleash does not say whose change is the newest`);
-      throw new Terminal(
-        'interrupted',
-        `flag ${flag.key}: ${state.newest?.createdBy ?? 'somebody'} changed it when a part of our write had arrived; take that change back, or roll back`,
-      );
+      const before = fromNative(expected.native);
+      if (before === undefined || !untouchedByOthers(state.feature, before)) {
+        if (names.length === 0) throw new Retryable(`flag ${flag.key}: a part of this write has arrived, and Unleash does not say whose change is the newest`);
+        throw new Terminal(
+          'interrupted',
+          `flag ${flag.key}: ${state.newest?.createdBy ?? 'somebody'} changed it when a part of our write had arrived; take that change back, or roll back`,
+        );
+      }
     }
     if (state.revision !== expected.revision && !begun)
       throw new Drift(
@@ -115,7 +118,11 @@ export function openUnleash(config: UnleashConfig, context: OpenContext): Promis
         snapshot,
         written,
         current,
-        ours: revision === entry.revision || names.includes(state.newest?.createdBy ?? ''),
+        // A part of a write of ours reads as nothing that we meant: it is known by our strategies, whatever somebody did beside them.
+        ours:
+          revision === entry.revision ||
+          names.includes(state.newest?.createdBy ?? '') ||
+          (entry.phase === 'intent' && hasBegun(state.feature, before, flag, written)),
         ...(entry.intent === undefined ? {} : { expected: entry.intent.revision }),
       });
       const other = async (kind: 'kept' | 'foreign'): Promise<Restored> => ({

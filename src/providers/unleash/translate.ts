@@ -84,19 +84,22 @@ function ownStrategies(flag: FlagRef, to: Exposure, change: string, comment: str
   ];
 }
 
-/** Whether the strategy says what is wanted; Unleash leaves out what is at its default. */
+/** What a strategy says, as text; Unleash leaves out what is at its default. */
+function sayingOf({ name, title, disabled, parameters, constraints, segments, variants }: NewStrategy): string {
+  return JSON.stringify([
+    name,
+    title,
+    disabled,
+    Object.entries(parameters).sort(),
+    constraints.map((each) => [each.contextName, each.operator, each.values ?? [], each.value ?? '', each.inverted ?? false, each.caseInsensitive ?? false]),
+    segments,
+    variants.map((each) => [each.name, each.weight, each.weightType ?? 'variable', each.stickiness ?? 'default', each.payload ?? null]),
+  ]);
+}
+
+/** Whether the strategy says what is wanted. */
 function says(strategy: Strategy, wanted: NewStrategy): boolean {
-  const plain = ({ name, title, disabled, parameters, constraints, segments, variants }: NewStrategy) =>
-    JSON.stringify([
-      name,
-      title,
-      disabled,
-      Object.entries(parameters).sort(),
-      constraints.map((each) => [each.contextName, each.operator, each.values ?? [], each.value ?? '', each.inverted ?? false, each.caseInsensitive ?? false]),
-      segments,
-      variants.map((each) => [each.name, each.weight, each.weightType ?? 'variable', each.stickiness ?? 'default', each.payload ?? null]),
-    ]);
-  return plain(strategy) === plain(wanted);
+  return sayingOf(strategy) === sayingOf(wanted);
 }
 
 const fields = ({ name, title, disabled, parameters, constraints, segments, variants }: NewStrategy): Partial<NewStrategy> => ({
@@ -183,6 +186,23 @@ function tidy(now: Feature, before: Feature): readonly Step[] {
   }
   for (const { id: _, ...strategy } of remade) give.push({ kind: 'add', strategy });
   return [...give, ...take];
+}
+
+/** Whether the flag, once everything of ours is taken off it, is what it was: nobody else has changed it since. */
+export function untouchedByOthers(now: Feature, before: Feature): boolean {
+  const saying = ({ enabled, strategies, variants }: Feature) => JSON.stringify([enabled, strategies.map(sayingOf).sort(), variants]);
+  return saying(after(now, tidy(now, before))) === saying(before);
+}
+
+/** Whether a strategy of ours stands as a write of one of these exposures leaves it, and did not before: that write has begun. */
+export function hasBegun(now: Feature, before: Feature, flag: FlagRef, written: readonly Exposure[]): boolean {
+  const was = new Map(before.strategies.map((strategy) => [strategy.id, strategy]));
+  const meant = written.filter((to) => !isOff(to)).flatMap((to) => ownStrategies(flag, to, '', ''));
+  return now.strategies.some((strategy) => {
+    const old = was.get(strategy.id);
+    if (!ours(strategy) || (old !== undefined && says(strategy, old))) return false;
+    return meant.some((own) => says({ ...strategy, title: own.title }, own));
+  });
 }
 
 /** What somebody else did to the other strategies while we were there, undone as far as it lets in more than the snapshot did. */

@@ -282,9 +282,55 @@ describe('Unleash as a provider', () => {
     front.next({ match: ({ url }) => url.endsWith('/on'), answer: { status: 500, body: '{}' } });
     await expect(provider.write([same], signal())).rejects.toMatchObject({ name: 'Retryable' });
     await front.clear();
-    await mallory.addStrategy(flag.key, { ...strategyOf(flag.key, 1), title: 'theirs' });
+    const theirs = await mallory.addStrategy(flag.key, { ...strategyOf(flag.key, 1), title: 'theirs' });
     await expect(provider.write([same], signal())).rejects.toMatchObject({ name: 'Terminal', code: 'interrupted' });
     expect((await mallory.environment(flag.key)).enabled).toBe(false);
+    // As we told them to: the newest change is theirs still, and nothing of it is left.
+    await mallory.call('DELETE', `/api/admin/projects/default/features/${flag.key}/environments/production/strategies/${theirs}`);
+    expect((await provider.write([same], signal()))[0]?.exposure).toEqual(share(5));
+  });
+
+  it('takes back the part of a write that had arrived when somebody changed something beside it, and leaves theirs', async () => {
+    const flag = await newFlag();
+    const path = `/api/admin/projects/default/features/${flag.key}/environments/production/strategies`;
+    const asleep = { ...strategyOf(flag.key, 100), title: 'old apps', disabled: true };
+    const theirs = await mallory.addStrategy(flag.key, asleep);
+    await mallory.addStrategy(flag.key, {
+      ...strategyOf(flag.key, 60),
+      title: 'gold',
+      constraints: [{ contextName: 'tier', operator: 'IN', values: ['gold'] }],
+    });
+    await mallory.addStrategy(flag.key, { ...strategyOf(flag.key, 10), title: 'gonogo [earlier-1/beta] for 10 %' });
+    await switched(flag, 'on');
+    const document = await mallory.environment(flag.key);
+    const before = await provider.read(flag, signal());
+    const wide: Exposure = { value: true, share: 82, by: 'contract', listed: [] };
+    const same = change(flag, wide, before);
+    front.next({ match: ({ method }) => method !== 'GET', answer: 'cut-after-apply' });
+    await expect(provider.write([same], signal())).rejects.toMatchObject({ name: 'Retryable' });
+    await front.clear();
+    await mallory.call('PUT', `${path}/${theirs}`, { ...asleep, title: 'older apps' });
+    await expect(provider.write([same], signal())).rejects.toMatchObject({ name: 'Terminal', code: 'interrupted' });
+    const entry = { flag, snapshot: before, phase: 'intent' as const, written: [wide], change: 'launch-1/rollback', by: 'gonogo', comment: '' };
+    expect(await provider.restore([entry], signal())).toMatchObject([{ kind: 'restored', wrote: true }]);
+    const strategies = document.strategies.map((each) => (each.id === theirs ? { ...each, title: 'older apps' } : each));
+    expect(await mallory.environment(flag.key)).toEqual({ ...document, strategies });
+  });
+
+  it("leaves somebody's change of our own strategy to them, though the write that made it was not marked yet", async () => {
+    const flag = await newFlag();
+    await mallory.addStrategy(flag.key, { ...strategyOf(flag.key, 10), title: 'gonogo [earlier-1/beta] for 10 %' });
+    await switched(flag, 'on');
+    const { before } = await write(flag, share(25));
+    const [own] = (await mallory.environment(flag.key)).strategies;
+    await mallory.call('PUT', `/api/admin/projects/default/features/${flag.key}/environments/production/strategies/${own?.id ?? ''}`, {
+      ...own,
+      ...strategyOf(flag.key, 5, true, 'contract'),
+    });
+    const document = await mallory.environment(flag.key);
+    const entry = { flag, snapshot: before, phase: 'intent' as const, written: [share(25)], change: 'launch-1/rollback', by: 'gonogo', comment: '' };
+    expect(await provider.restore([entry], signal())).toMatchObject([{ kind: 'foreign', who: 'mallory' }]);
+    expect(await mallory.environment(flag.key)).toEqual(document);
   });
 
   it('goes on with a write of which only the first step has arrived, on a flag that somebody keeps strategies on while it is off', async () => {
