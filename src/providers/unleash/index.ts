@@ -113,18 +113,16 @@ export function openUnleash(config: UnleashConfig, context: OpenContext): Promis
       const [state, names] = await Promise.all([client.state(flag.key, signal, 'rollback'), ownNames(signal)]);
       const current = snapshotOf(flag, state);
       const { revision, exposure } = current;
-      const decision = restoreDecision({
+      const law = restoreDecision({
         phase: entry.phase,
         snapshot,
         written,
         current,
-        // A part of a write of ours reads as nothing that we meant: it is known by our strategies, whatever somebody did beside them.
-        ours:
-          revision === entry.revision ||
-          names.includes(state.newest?.createdBy ?? '') ||
-          (entry.phase === 'intent' && hasBegun(state.feature, before, flag, written)),
+        ours: revision === entry.revision || names.includes(state.newest?.createdBy ?? ''),
         ...(entry.intent === undefined ? {} : { expected: entry.intent.revision }),
       });
+      // A part of a write reads as nothing that we meant: it is known by our strategies, and taken back whatever somebody did beside them.
+      const decision = law === 'foreign' && entry.phase === 'intent' && hasBegun(state.feature, before, flag, written) ? 'write' : law;
       const other = async (kind: 'kept' | 'foreign'): Promise<Restored> => ({
         flag: flag.flag,
         kind,

@@ -317,6 +317,21 @@ describe('Unleash as a provider', () => {
     expect(await mallory.environment(flag.key)).toEqual({ ...document, strategies });
   });
 
+  it('leaves off what a person turned off when a part of a write had arrived', async () => {
+    const flag = await newFlag();
+    await mallory.addStrategy(flag.key, { ...strategyOf(flag.key, 10), title: 'gonogo [earlier-1/beta] for 10 %' });
+    await switched(flag, 'on');
+    const before = await provider.read(flag, signal());
+    const wide: Exposure = { value: true, share: 82, by: 'contract', listed: [] };
+    front.next({ match: ({ method }) => method !== 'GET', answer: 'cut-after-apply' });
+    await expect(provider.write([change(flag, wide, before)], signal())).rejects.toMatchObject({ name: 'Retryable' });
+    await front.clear();
+    await switched(flag, 'off');
+    const entry = { flag, snapshot: before, phase: 'intent' as const, written: [wide], change: 'launch-1/rollback', by: 'gonogo', comment: '' };
+    expect(await provider.restore([entry], signal())).toMatchObject([{ kind: 'kept', who: 'mallory' }]);
+    expect((await mallory.environment(flag.key)).enabled).toBe(false);
+  });
+
   it("leaves somebody's change of our own strategy to them, though the write that made it was not marked yet", async () => {
     const flag = await newFlag();
     await mallory.addStrategy(flag.key, { ...strategyOf(flag.key, 10), title: 'gonogo [earlier-1/beta] for 10 %' });
