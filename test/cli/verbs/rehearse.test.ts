@@ -66,8 +66,9 @@ describe.skipIf(!hasTool('temporal-test-server'))('gonogo rehearse', () => {
   it('tells a breach in stage 2 of the communications plan in its own time, and exits 0', async () => {
     const ran = await runCli([...PLAN, '--scenario', 'breach:2']);
     expect(ran.stdout).toMatch(/^day 1 \d\d:\d\d:\d\d {2}→ the qa +tick 21 items, and say go or no-go for chat_dark_launch$/m);
-    expect(ran.stdout).toMatch(/^day 2 \d\d:\d\d:\d\d .*rollback of everything asked for: dropped notifications/m);
-    expect(ran.stdout).toMatch(/^✓ breach:2: rolled-back, as it should/m);
+    // 37 h after the start: which day that is depends on the hour at which the test is run.
+    expect(ran.stdout).toMatch(/^day [23] \d\d:\d\d:\d\d .*rollback of everything asked for: dropped notifications/m);
+    expect(ran.stdout).toMatch(/^✓ breach:2: rolled-back, as it should .*; 1d13h\S* in /m);
     expect(ran.code).toBe(0);
   }, 60_000);
 
